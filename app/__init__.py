@@ -1,0 +1,1 @@
+"""The Kinlore service: stores, answers, API and command line."""

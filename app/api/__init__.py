@@ -1,0 +1,1 @@
+"""The FastAPI application: GraphQL, health, and later webhooks."""

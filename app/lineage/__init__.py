@@ -1,0 +1,1 @@
+"""Walks, paths and comparison, written once over the store's expand."""

@@ -1,0 +1,1 @@
+"""The graph stores, behind graph_schema's protocol."""

@@ -1,0 +1,1 @@
+"""The store for teams: a Neo4j server."""

@@ -1,0 +1,1 @@
+"""The vocabulary: kinds, edges, identity, values and the store's protocol."""

@@ -1,0 +1,1 @@
+"""From tools to claims: sources, the pull-and-write loop, derivation."""

@@ -1,0 +1,1 @@
+"""Tests: unit, contract (both stores), sources (real tools), api, faults, benchmarks."""
