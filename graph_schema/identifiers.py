@@ -1,0 +1,132 @@
+"""Identifiers as text: ``scheme=value``, or ``scheme@scope=value``. This text is what the stores hold."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import msgspec
+
+from graph_schema.errors import BadIdentifier
+from graph_schema.kinds import KINDS, NodeKind, kind_of_scope
+from graph_schema.schemes import SCHEMES, Scheme
+
+
+class Identifier(msgspec.Struct, frozen=True, order=False):
+    """One identifier taken apart. ``scope`` is None for global schemes and for references without one."""
+
+    scheme: str
+    value: str
+    scope: str | None = None
+
+    def __str__(self) -> str:
+        return f"{_head(self.scheme, self.scope)}={self.value}"
+
+
+def _head(scheme: str, scope: str | None) -> str:
+    return scheme if scope is None else f"{scheme}@{_encode(scope)}"
+
+
+def _encode(scope: str) -> str:
+    return scope.replace("%", "%25").replace("=", "%3D")
+
+
+def _decode(scope: str) -> str:
+    return scope.replace("%3D", "=").replace("%3d", "=").replace("%25", "%")
+
+
+def scheme_named(name: str) -> Scheme:
+    """The declared scheme, or BadIdentifier listing what there is."""
+    scheme = SCHEMES.get(name)
+    if scheme is None:
+        raise BadIdentifier(f"unknown scheme {name[:80]!r}; known are {', '.join(sorted(SCHEMES))}")
+    return scheme
+
+
+def identifier(scheme: str, value: str, scope: str | None = None, kind: NodeKind | None = None) -> str:
+    """The normal text of an identifier.
+
+    ``scope`` is for schemes scoped to an installation, ``kind`` for content schemes. A scoped scheme
+    without a scope gives an open reference, which joins only where exactly one node matches.
+    """
+    declared = scheme_named(scheme)
+    value = declared.normalise(value)
+    if declared.content:
+        if kind is None and scope is not None:
+            kind = kind_of_scope(scope)
+        if kind is not None:
+            if kind not in declared.kinds:
+                allowed = ", ".join(k.scope_name for k in declared.kinds)
+                raise BadIdentifier(f"{scheme} identifies {allowed}, not {kind.scope_name}")
+            return f"{scheme}@{kind.scope_name}={value}"
+        return f"{scheme}={value}"
+    if scope is not None:
+        if not declared.scoped:
+            raise BadIdentifier(f"{scheme} is global; it takes no scope such as {scope[:80]!r}")
+        scope = scope.strip()
+        if not scope:
+            raise BadIdentifier(f"the scope of {scheme} may not be empty")
+        return f"{scheme}@{_encode(scope)}={value}"
+    return f"{scheme}={value}"
+
+
+def parse(text: str) -> Identifier:
+    """Take ``scheme=value`` or ``scheme@scope=value`` apart, with the value brought to its normal form."""
+    head, equals, value = text.partition("=")
+    if not equals:
+        raise BadIdentifier(f"{text[:80]!r} is not spelled scheme=value (for example git.sha=3faf…)")
+    name, at, scope = head.strip().partition("@")
+    declared = scheme_named(name)
+    if at and not (declared.scoped or declared.content):
+        raise BadIdentifier(f"{name} is global; it takes no scope such as {scope[:80]!r}")
+    if at and declared.content and kind_of_scope(_decode(scope)) not in declared.kinds:
+        allowed = ", ".join(k.scope_name for k in declared.kinds)
+        raise BadIdentifier(f"the scope of {name} is a kind: {allowed}; not {scope[:80]!r}")
+    return Identifier(name, declared.normalise(value), _decode(scope) if at else None)
+
+
+class Head(msgspec.Struct, frozen=True):
+    """What the part before ``=`` says: the scheme, and the kind where it is the only one possible."""
+
+    scheme: Scheme
+    scope: str | None
+    kind: NodeKind | None
+    ranks: dict[NodeKind, int]
+
+    @property
+    def is_open(self) -> bool:
+        """A scoped scheme spelled without a scope: a reference that is not resolved yet."""
+        return self.scope is None and (self.scheme.scoped or self.scheme.content)
+
+
+@lru_cache(maxsize=4096)
+def head_of(head: str) -> Head:
+    """Read the part of an identifier before ``=``. Cached: stores ask for every identifier they write."""
+    name, at, raw = head.partition("@")
+    declared = scheme_named(name)
+    scope = _decode(raw) if at else None
+    kinds: tuple[NodeKind, ...] = declared.kinds
+    if declared.content and scope is not None:
+        named = kind_of_scope(scope)
+        kinds = (named,) if named in kinds and named is not None else ()
+    ranks = {kind: KINDS[kind].schemes.index(name) for kind in kinds}
+    return Head(declared, scope, kinds[0] if len(kinds) == 1 else None, ranks)
+
+
+def kind_of(text: str) -> NodeKind | None:
+    """The kind of node an identifier names, where its scheme names only one."""
+    return head_of(text.partition("=")[0]).kind
+
+
+def rank_key(text: str, kind: NodeKind) -> tuple[int, str, str]:
+    """Sort key of an identifier within a node: (rank of its scheme, value, scope). The least leads."""
+    head, _, value = text.partition("=")
+    read = head_of(head)
+    rank = read.ranks.get(kind)
+    if rank is None:
+        raise BadIdentifier(f"{read.scheme.name} does not identify a {kind}")
+    return (rank, value, read.scope or "")
+
+
+def leading(texts: list[str] | tuple[str, ...] | set[str], kind: NodeKind) -> str:
+    """The identifier that becomes the node's id."""
+    return min(texts, key=lambda t: rank_key(t, kind))

@@ -1,0 +1,118 @@
+"""What a source is: a config model, ``pull`` (I/O, pages) and ``to_claims`` (pure).
+
+The loop, retries, dead letters, redaction, retirement and progress exist once, in the loop around it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field
+
+from graph_schema.claims import Claim
+from graph_schema.times import Micros
+
+
+class SourceConfig(BaseModel):
+    """Keys that every source has. A source's own model adds its own and forbids all others."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    type: str
+    name: str = Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    instance: str | None = Field(default=None, description="scope of scoped identifiers; default: the name")
+    space: str = "default"
+    every: str | None = Field(default=None, description="how often to pull: 30s, 5m, 1h or a cron line")
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    since: str | None = Field(default=None, description="ignore what is older than this date")
+
+    @property
+    def scope(self) -> str:
+        """The scope that scoped identifiers of this source take."""
+        return self.instance or self.name
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One record as the source delivers it, before it becomes claims.
+
+    ``version`` orders states of the item: the source's own time or sequence in microseconds, else the
+    time of the request. ``data`` is JSON-like and is redacted before :meth:`Source.to_claims` sees it.
+    """
+
+    key: str
+    type: str
+    version: int
+    data: Mapping[str, Any]
+
+
+class Pulled(msgspec.Struct, frozen=True):
+    """A page. ``cursor`` (JSON) is where to go on once this page is committed; ``done`` and ``total`` are
+    for progress. ``complete`` is set on the last page of a complete pull: for each record type, every key
+    that exists at the source now; what is held beyond that is gone."""
+
+    items: Sequence[Item]
+    cursor: Any
+    total: int | None = None
+    complete: Mapping[str, frozenset[str]] | None = None
+
+
+class Discovered(msgspec.Struct, frozen=True):
+    """What ``kinlore init`` found for this type: keys for ``[[sources]]`` and why it thinks so."""
+
+    config: Mapping[str, Any]
+    because: str
+
+
+class Source(ABC):
+    """Base of all sources: holds the config. Subclasses do I/O in ``pull``, ``get`` and ``check`` only."""
+
+    type: ClassVar[str]
+    config_model: ClassVar[type[SourceConfig]]
+    #: Name of the extra that installs what this source needs, and the module that proves it is there.
+    extra: ClassVar[tuple[str, str] | None] = None
+    #: Record types that may be retired by absence from a complete pull.
+    retirable: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+
+    @abstractmethod
+    def pull(self, cursor: Any | None, *, now: Micros) -> Iterator[Pulled]:
+        """Pages since the cursor (None: everything). Raises SourceError when the source cannot be read."""
+
+    @abstractmethod
+    def to_claims(self, item: Item) -> Sequence[Claim]:
+        """What an item says. Pure: no network, clock, store or settings beyond the config."""
+
+    def get(self, type: str, keys: Sequence[str]) -> frozenset[str] | None:
+        """Of these keys, those that still exist at the source; None when it cannot be asked by id."""
+        return None
+
+    def check(self) -> str:
+        """Try the connection and say in a line what is there. Raises SourceError."""
+        return "nothing to check"
+
+    def close(self) -> None:  # noqa: B027 - most sources hold nothing open
+        """Release connections."""
+
+    @classmethod
+    def discover(cls, folder: Path, environ: Mapping[str, str]) -> list[Discovered]:
+        """What of this type lies in a folder or is named by the environment, for ``kinlore init``."""
+        return []
+
+
+class SourceError(Exception):
+    """A source cannot be read. The message is one line: what failed, where, and what to do."""
+
+
+class Unreachable(SourceError):
+    """The source did not answer, or answered with an error that may pass. The cursor stays."""
+
+
+class Refused(SourceError):
+    """The source refuses the credentials."""
