@@ -8,6 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export UV_PYTHON_DOWNLOADS := never
+# A notice about the future of MkDocs that drowns its real warnings.
+export NO_MKDOCS_2_WARNING := 1
 
 # The first Python that is new enough and can make an environment; PYTHON=… overrides.
 FIND_PYTHON = for p in "$${PYTHON:-}" python3 python3.13 python3.12 python3.11; do \
