@@ -111,7 +111,14 @@ class SourceError(Exception):
 
 
 class Unreachable(SourceError):
-    """The source did not answer, or answered with an error that may pass. The cursor stays."""
+    """The source did not answer, or answered with an error that may pass. The cursor stays.
+
+    ``retry_after``: seconds that the source asked to be left alone, where it said so.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Refused(SourceError):

@@ -1,0 +1,112 @@
+"""Sources by type. A module is imported when its type is first used, so that the command line stays fast."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import ValidationError
+
+from graph_schema import store
+from graph_schema.errors import BadInput
+from graph_schema.times import parse_time
+from ingestors.source import Source
+
+#: Other distributions add sources here: the name is the type, the object a subclass of Source.
+ENTRY_POINTS = "kinlore.ingestors"
+
+#: Built-in sources: where the class of each type is.
+BUILT_IN: MappingProxyType[str, str] = MappingProxyType(
+    {
+        "git": "ingestors.sources.git:GitSource",
+        "dvc": "ingestors.sources.dvc:DvcSource",
+        "mlflow": "ingestors.sources.mlflow:MLflowSource",
+    }
+)
+
+
+def known_types() -> list[str]:
+    """Every type that can be configured, built in or added by another distribution."""
+    return sorted({*BUILT_IN, *(point.name for point in _added())})
+
+
+def _added() -> list[EntryPoint]:
+    return list(entry_points(group=ENTRY_POINTS))
+
+
+def source_class(type_name: str) -> type[Source]:
+    """The class behind a type. Raises BadInput, in one line, for an unknown or broken one."""
+    place = BUILT_IN.get(type_name)
+    if place is None:
+        for point in _added():
+            if point.name == type_name:
+                place = point.value
+                break
+        else:
+            raise BadInput(f"unknown source type {type_name!r}; known are {', '.join(known_types())}")
+    module, _, name = place.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as problem:
+        raise BadInput(f"the source type {type_name!r} ({place}) cannot be loaded: {problem}") from problem
+    if not (isinstance(found, type) and issubclass(found, Source)):
+        raise BadInput(f"the source type {type_name!r}: {place} is not a subclass of ingestors.source.Source")
+    return found
+
+
+def disabled_because(type_name: str) -> str | None:
+    """Why a type cannot be used in this installation, or None where it can. Raises BadInput if unknown."""
+    extra = source_class(type_name).extra
+    if extra is None or importlib.util.find_spec(extra[1]) is not None:
+        return None
+    return f"the source type {type_name!r} needs the extra {extra[0]!r}: pip install 'kinlore[{extra[0]}]'"
+
+
+def build(config: Mapping[str, Any], base_dir: Path) -> Source:
+    """A source from one ``[[sources]]`` table. Relative paths are taken against ``base_dir``, the folder of
+    kinlore.toml. Raises BadInput with one line naming the source, the key and what is allowed."""
+    type_name = config.get("type")
+    if not isinstance(type_name, str):
+        raise BadInput(f"a source needs a type; known are {', '.join(known_types())}")
+    name = config.get("name")
+    where = f"source {name!r}" if isinstance(name, str) else f"a source of type {type_name!r}"
+    try:
+        found = source_class(type_name)
+    except BadInput as problem:
+        raise BadInput(f"{where}: {problem}") from problem
+    if (reason := disabled_because(type_name)) is not None:
+        raise BadInput(f"{where}: {reason}")
+    try:
+        model = found.config_model.model_validate(dict(config), context={"base_dir": base_dir})
+        if model.since is not None:
+            parse_time(model.since)
+    except ValidationError as problem:
+        raise BadInput(f"{where}: {_first_error(problem, found)}") from None
+    except BadInput as problem:
+        raise BadInput(f"{where}: since: {problem}") from None
+    return found(model)
+
+
+def _first_error(problem: ValidationError, source: type[Source]) -> str:
+    first = problem.errors(include_url=False, include_context=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    allowed = ", ".join(sorted(source.config_model.model_fields))
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {key!r}; allowed are {allowed}"
+    if first["type"] == "missing":
+        return f"the key {key!r} is missing"
+    message = first["msg"].removeprefix("Value error, ")
+    shown = repr(first["input"])
+    if not key:
+        return message
+    return f"{key}: {message}" + (f"; got {shown[:80]}" if len(shown) < 200 else "")
+
+
+def described(source: Source) -> store.Source:
+    """Who writes, as the store wants to know it."""
+    return store.Source(source.config.name, source.type, source.config.space)
