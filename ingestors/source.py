@@ -5,6 +5,7 @@ The loop, retries, dead letters, redaction, retirement and progress exist once, 
 
 from __future__ import annotations
 
+import builtins
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -72,7 +73,7 @@ class Source(ABC):
     """Base of all sources: holds the config. Subclasses do I/O in ``pull``, ``get`` and ``check`` only."""
 
     type: ClassVar[str]
-    config_model: ClassVar[type[SourceConfig]]
+    config_model: ClassVar[builtins.type[SourceConfig]]
     #: Name of the extra that installs what this source needs, and the module that proves it is there.
     extra: ClassVar[tuple[str, str] | None] = None
     #: Record types that may be retired by absence from a complete pull.
