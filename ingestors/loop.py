@@ -40,13 +40,14 @@ class Policy(msgspec.Struct, frozen=True):
     """How patient the loop is. Times in seconds.
 
     ``attempts`` in a row without progress end a pull; the wait doubles from ``wait`` to ``longest_wait``,
-    or is what the source asked for. ``lock``: how long a transaction should hold the writer lock.
+    or is what the source asked for, up to ``longest_request``. ``lock``: how long a transaction should hold the writer lock.
     A pull is halted when more than ``reject_share`` of its items and more than ``reject_count`` are refused.
     """
 
     attempts: int = 5
     wait: float = 1.0
     longest_wait: float = 60.0
+    longest_request: float = 300.0
     lock: float = 0.04
     reject_share: float = 0.05
     reject_count: int = 10
@@ -167,7 +168,8 @@ class _Ingestion:
                 return
             except Unreachable as problem:
                 failures = 1 if _encode(self.cursor) != at_start else failures + 1
-                if failures >= self.policy.attempts:
+                asked = problem.retry_after or 0.0
+                if failures >= self.policy.attempts or asked > self.policy.longest_request:
                     raise
                 self._wait(failures, problem)
             finally:
