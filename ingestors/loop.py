@@ -40,7 +40,8 @@ class Policy(msgspec.Struct, frozen=True):
     """How patient the loop is. Times in seconds.
 
     ``attempts`` in a row without progress end a pull; the wait doubles from ``wait`` to ``longest_wait``,
-    or is what the source asked for, up to ``longest_request``. ``lock``: how long a transaction should hold the writer lock.
+    or is what the source asked for, up to ``longest_request``.
+    ``lock``: how long a transaction should hold the writer lock.
     A pull is halted when more than ``reject_share`` of its items and more than ``reject_count`` are refused.
     """
 
