@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, TypeVar
 
@@ -113,6 +113,7 @@ class _Ingestion:
         self.redactor = Redactor(b"")
         self.letters: set[str] = set()
         self.gone: dict[str, set[str]] = {}
+        self.deleted: Mapping[str, frozenset[str]] = {}
         self.weight = 500
 
     def run(self) -> Report:
@@ -122,7 +123,7 @@ class _Ingestion:
         )
         self.now = self.report.started = start.started
         self.report.first = start.first
-        self.cursor = None if self.full else start.cursor
+        self.cursor = self.source.restart(start.cursor) if self.full else start.cursor
         self.redactor = Redactor(start.redaction_key)
         self.letters, self.gone = start.letters, start.gone
         try:
@@ -205,6 +206,7 @@ class _Ingestion:
     # --- one page --------------------------------------------------------------------------------------
 
     def _page(self, page: Pulled) -> None:
+        self.deleted = page.gone or {}
         records: list[Record] = []
         letters: list[_Letter] = []
         for item in page.items:
@@ -222,6 +224,8 @@ class _Ingestion:
             self.report.stopped = True
             return
         self._halt_if_rotten()
+        if page.gone:
+            self._retire(page.gone)
         self._say(f"{self.report.items:,} items", page.total)
         if page.complete is not None:
             self.report.complete = True
@@ -296,7 +300,12 @@ class _Ingestion:
             self._say(f"{self.report.items:,} items")
 
     def _commit(self, records: Sequence[Record], cursor: Any, last: bool, weight: int) -> None:
-        back = [r.key for r in records if r.key in self.gone.get(r.type, ())]
+        # What the source shows and calls deleted at once has not come back.
+        back = [
+            r.key
+            for r in records
+            if r.key in self.gone.get(r.type, ()) and r.key not in self.deleted.get(r.type, ())
+        ]
         mended = [key for key in self._letter_keys(records) if key in self.letters] if self.letters else []
         took = [0.0]
 
@@ -324,6 +333,25 @@ class _Ingestion:
         for keys in self.gone.values():
             keys.difference_update(back)
         self.letters.difference_update(mended)
+
+    def _retire(self, deleted: Mapping[str, frozenset[str]]) -> None:
+        """Mark what the source itself calls deleted as gone: its own word needs no guard."""
+        types = [t for t in self.source.retirable if t in deleted]
+        fresh = {t: sorted(deleted[t] - self.gone.get(t, set())) for t in types}
+
+        def work(tx: Transaction) -> int:
+            retired = 0
+            for type_name, keys in fresh.items():
+                if keys:
+                    retired += tx.retire(self.ref, keys, self.now)
+                    gone = self.gone.get(type_name, set()).union(keys)
+                    tx.service_put(GONE, f"{self.ref.name}/{type_name}", sorted(gone))
+            return retired
+
+        if any(fresh.values()):
+            self.report.retired += self._transact(work)
+            for type_name, keys in fresh.items():
+                self.gone.setdefault(type_name, set()).update(keys)
 
     def _letter_keys(self, records: Sequence[Record]) -> list[str]:
         return [f"{self.ref.name}/{record.type}/{record.key}" for record in records]

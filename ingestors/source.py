@@ -54,12 +54,14 @@ class Item(msgspec.Struct, frozen=True):
 class Pulled(msgspec.Struct, frozen=True):
     """A page. ``cursor`` (JSON) is where to go on once this page is committed; ``done`` and ``total`` are
     for progress. ``complete`` is set on the last page of a complete pull: for each record type, every key
-    that exists at the source now; what is held beyond that is gone."""
+    that exists at the source now; what is held beyond that is gone. ``gone``: for each record type, keys
+    that the source itself calls deleted, whether or not their items come with the page."""
 
     items: Sequence[Item]
     cursor: Any
     total: int | None = None
     complete: Mapping[str, frozenset[str]] | None = None
+    gone: Mapping[str, frozenset[str]] | None = None
 
 
 class Discovered(msgspec.Struct, frozen=True):
@@ -89,6 +91,11 @@ class Source(ABC):
     @abstractmethod
     def to_claims(self, item: Item) -> Sequence[Claim]:
         """What an item says. Pure: no network, clock, store or settings beyond the config."""
+
+    def restart(self, cursor: Any | None) -> Any | None:
+        """What a full pull keeps of the cursor: what the source cannot be asked again, such as history that
+        only earlier pulls have seen. By default nothing."""
+        return None
 
     def get(self, type: str, keys: Sequence[str]) -> frozenset[str] | None:
         """Of these keys, those that still exist at the source; None when it cannot be asked by id."""
