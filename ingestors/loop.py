@@ -220,13 +220,20 @@ class _Ingestion:
         if letters:
             self._transact(lambda tx: self._keep(tx, letters))
             self._halt_if_rotten()
-        if not self._write(records, page.cursor):
+        # Absence is a fact of this page like its records, so the cursor waits for both.
+        absence = bool(page.gone) or page.complete is not None
+        if not self._write(records, page.cursor, with_cursor=not absence):
             self.report.stopped = True
             return
         self._halt_if_rotten()
+        if absence:
+            self._absence(page)
+            self._commit([], page.cursor, True, 0)
+        self._say(f"{self.report.items:,} items", page.total)
+
+    def _absence(self, page: Pulled) -> None:
         if page.gone:
             self._retire(page.gone)
-        self._say(f"{self.report.items:,} items", page.total)
         if page.complete is not None:
             self.report.complete = True
             outcome = reconcile(
@@ -282,8 +289,8 @@ class _Ingestion:
 
     # --- writing ---------------------------------------------------------------------------------------
 
-    def _write(self, records: Sequence[Record], cursor: Any) -> bool:
-        """Write a page in chunks that hold the lock shortly. False: asked to stop before the cursor."""
+    def _write(self, records: Sequence[Record], cursor: Any, *, with_cursor: bool) -> bool:
+        """Write a page in chunks that hold the lock shortly. False: asked to stop before the end."""
         start = 0
         while True:
             end, weight = start, 0
@@ -291,7 +298,7 @@ class _Ingestion:
                 weight += 1 + len(records[end].claims)
                 end += 1
             last = end == len(records)
-            self._commit(records[start:end], cursor, last, weight)
+            self._commit(records[start:end], cursor, last and with_cursor, weight)
             if last:
                 return True
             start = end
