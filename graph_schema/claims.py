@@ -68,7 +68,7 @@ class Keyed(msgspec.Struct, frozen=True, tag="keyed", array_like=True):
     rule: str
     key: str
     role: str
-    ref: str
+    ref: str | None = None
     by: str | None = None
     at: Micros | None = None
     until: Micros | None = None

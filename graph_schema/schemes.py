@@ -60,9 +60,7 @@ SCHEMES: MappingProxyType[str, Scheme] = MappingProxyType(
                 normalise=_n.git_remote,
                 example="github.com/acme/churn",
             ),
-            Scheme(
-                name="git.sha", what="a commit's id", normalise=_n.git_sha, example=_SHA, exclusive=True
-            ),
+            Scheme(name="git.sha", what="a commit's id", normalise=_n.git_sha, example=_SHA, exclusive=True),
             Scheme(
                 name="github.pull_request",
                 what="repository and number",
@@ -90,7 +88,11 @@ SCHEMES: MappingProxyType[str, Scheme] = MappingProxyType(
             ),
             Scheme(name="md5", what="md5 of the content", normalise=_n.md5, example=_MD5, content=True),
             Scheme(
-                name="sha256", what="sha256 of the content", normalise=_n.sha256, example=_SHA256, content=True
+                name="sha256",
+                what="sha256 of the content",
+                normalise=_n.sha256,
+                example=_SHA256,
+                content=True,
             ),
             Scheme(
                 name="openlineage.dataset_version",
@@ -205,9 +207,7 @@ SCHEMES: MappingProxyType[str, Scheme] = MappingProxyType(
                 example="prod",
                 scoped=True,
             ),
-            Scheme(
-                name="k8s.uid", what="uid of an object", normalise=_n.uuid, example=_UUID, exclusive=True
-            ),
+            Scheme(name="k8s.uid", what="uid of an object", normalise=_n.uuid, example=_UUID, exclusive=True),
             Scheme(
                 name="deployment",
                 what="environment, name and revision",
@@ -222,7 +222,10 @@ SCHEMES: MappingProxyType[str, Scheme] = MappingProxyType(
                 example="9c1a5b2f@2026-01-31T10:00:00.000Z",
             ),
             Scheme(
-                name="pagerduty.incident", what="id of an incident", normalise=_n.text, example="Q1ABCDEF2GHIJK"
+                name="pagerduty.incident",
+                what="id of an incident",
+                normalise=_n.text,
+                example="Q1ABCDEF2GHIJK",
             ),
             Scheme(
                 name="github.issue",
@@ -263,7 +266,9 @@ SCHEMES: MappingProxyType[str, Scheme] = MappingProxyType(
                 example="s3://b/k",
                 joins=False,
             ),
-            Scheme(name="etag", what="an object store's etag", normalise=_n.text, example="33a6", joins=False),
+            Scheme(
+                name="etag", what="an object store's etag", normalise=_n.text, example="33a6", joins=False
+            ),
             Scheme(
                 name="mlflow.dataset_digest",
                 what="MLflow's digest, blind beyond row 10,000",

@@ -62,8 +62,8 @@ class KeyedClaim(msgspec.Struct, frozen=True):
 
     anchor: str
     role: str
-    ref: str
-    node: int
+    ref: str | None
+    node: int | None
     by: str | None
     by_node: int | None
     at: Micros | None
@@ -250,7 +250,9 @@ class GraphStore(Protocol):
     ) -> list[Hit]:
         """Nodes whose embeddings are nearest by cosine, best first."""
 
-    def service(self, collection: str, *, prefix: str = "", after: str = "", limit: int = 1_000) -> list[tuple[str, Any]]:
+    def service(
+        self, collection: str, *, prefix: str = "", after: str = "", limit: int = 1_000
+    ) -> list[tuple[str, Any]]:
         """Service records, read outside a transaction, by key."""
 
     def counts(self) -> Counts:

@@ -1,1 +1,5 @@
-"""The embedded store, the default."""
+"""The embedded store: SQLite in one file."""
+
+from app.store.sqlite.store import SqliteStore
+
+__all__ = ["SqliteStore"]

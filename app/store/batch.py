@@ -1,0 +1,377 @@
+"""One pass of the writer over the tables: identifiers, beliefs, joins, nodes; applied together at the end.
+
+A pass collects :class:`Changes` in memory; :meth:`Batch.finish` settles identity, puts nodes together,
+applies everything and finds out which identifiers nobody names any more.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from app.store.engine import Engine
+from app.store.rows import (
+    NODE_CODES,
+    NODE_KINDS,
+    BeliefRow,
+    Changes,
+    Fact,
+    IdentRow,
+    JoinRow,
+    KeyedRow,
+    NodeRow,
+    PastFact,
+    to_json,
+)
+from app.store.settle import settle_identity
+from graph_schema.edges import EDGE_CODES, EdgeKind, check_ends
+from graph_schema.errors import BadClaim
+from graph_schema.identifiers import head_of, leading
+from graph_schema.kinds import NodeKind
+from graph_schema.properties import Statement, default_name, merge
+from graph_schema.store import Touch, Written
+from graph_schema.times import Micros
+
+SAME_AS = EDGE_CODES[EdgeKind.SAME_AS]
+
+
+class Batch:
+    """State of one pass. ``revision`` is the revision that everything new gets."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        counters: dict[str, int],
+        source_of: dict[int, tuple[str, str]],
+        revision: int,
+        written: Written,
+    ) -> None:
+        self.engine = engine
+        self.counters = counters
+        self.source_of = source_of
+        self.revision = revision
+        self.written = written
+        self.changes = Changes()
+        self.by_text: dict[str, IdentRow] = {}
+        self.by_iid: dict[int, IdentRow] = {}
+        self.fresh: set[int] = set()
+        self.fact_puts: dict[int, list[Fact]] = defaultdict(list)
+        self.fact_drops: dict[int, set[int]] = defaultdict(set)
+        # Identifiers whose join claims changed; whose claims went; that name another node than before.
+        self.joined: set[int] = set()
+        self.dropped: set[int] = set()
+        self.restated: set[int] = set()
+        # Node ids given out in this pass (no row yet), and nodes that gained or lost identifiers.
+        self.given: set[int] = set()
+        self.regrouped: set[int] = set()
+        # Identifiers claimed again after they had died, with the node that they redirected to.
+        self.revived: dict[int, int] = {}
+        self._beliefs: dict[int, BeliefRow] = {}
+        self._ends: dict[int, tuple[int, int]] = {}
+
+    # identifiers ---------------------------------------------------------------------------------------
+
+    def load(self, texts: Collection[str], kinds: dict[str, NodeKind]) -> None:
+        """Have a row for every identifier; unknown ones are made. ``kinds`` settles what a scheme leaves open."""
+        missing = [t for t in texts if t not in self.by_text]
+        if not missing:
+            return
+        for row in self.engine.idents(missing).values():
+            self.by_text[row.text] = row
+            self.by_iid[row.iid] = row
+        scoped: list[IdentRow] = []
+        next_id = self.counters.get("ident", 0)
+        for text in missing:
+            held = self.by_text.get(text)
+            head = head_of(text.partition("=")[0])
+            kind = head.kind or kinds.get(text)
+            if held is None:
+                if kind is None:
+                    raise BadClaim(f"nothing says what kind of thing {text} is")
+                next_id += 1
+                held = IdentRow(next_id, text, NODE_CODES[kind], next_id, self.revision)
+                self.by_text[text] = held
+                self.by_iid[next_id] = held
+                self.fresh.add(next_id)
+                self.given.add(next_id)
+                self.changes.new_idents.append(held)
+            else:
+                if kind is not None and NODE_KINDS[held.kind] is not kind:
+                    raise BadClaim(f"{text} is a {NODE_KINDS[held.kind]}, it cannot be a {kind}")
+                if held.live:
+                    continue
+                # A dead identifier only redirected; claimed again, it names a node of its own until joined.
+                next_id += 1
+                self.revived[held.iid] = held.nid
+                held.nid, held.since, held.live = next_id, self.revision, True
+                self.given.add(next_id)
+                self.changes.idents[held.iid] = held
+                self.restated.add(held.iid)
+            if head.scope is not None:
+                scoped.append(held)
+        self.counters["ident"] = next_id
+        self.touch_references(scoped)
+
+    def rows(self, iids: Iterable[int]) -> None:
+        """Have the rows of these identifiers at hand in ``by_iid``."""
+        missing = [i for i in iids if i not in self.by_iid]
+        if missing:
+            for iid, row in self.engine.idents_by_id(missing).items():
+                self.by_iid[iid] = row
+                self.by_text[row.text] = row
+
+    def touch_references(self, idents: Iterable[IdentRow]) -> None:
+        """Run open references again that these scoped identifiers may answer."""
+        keys = set()
+        for row in idents:
+            head, _, value = row.text.partition("=")
+            keys.add(f"{head.partition('@')[0]}={value}")
+        if keys:
+            for key in sorted(self.engine.keyed_keys("open", keys)):
+                self.written.touched.append(Touch("open", key, None, ""))
+
+    # beliefs -------------------------------------------------------------------------------------------
+
+    def check_edge(self, kind: EdgeKind, src: IdentRow, dst: IdentRow) -> None:
+        """Raise BadClaim for an edge between kinds that it may not join."""
+        why = check_ends(kind, NODE_KINDS[src.kind], NODE_KINDS[dst.kind])
+        if why:
+            raise BadClaim(f"{why} ({src.text} → {dst.text})")
+
+    def open_belief(
+        self,
+        content: tuple[int, int, int, Micros | None, Micros | None, bytes | None],
+        oid: int,
+        rid: int,
+        anchor: int | None,
+    ) -> int:
+        """A new belief; its node ids are filled in when identity has settled."""
+        bid = self.counters.get("belief", 0) + 1
+        self.counters["belief"] = bid
+        kind, src, dst, since, until, data = content
+        self.changes.new_beliefs.append(
+            BeliefRow(bid, kind, src, dst, 0, 0, oid, rid, anchor, since, until, self.revision, None, data)
+        )
+        self.written.edges += 1
+        return bid
+
+    def known_belief(self, row: BeliefRow) -> BeliefRow:
+        """The one object that stands for a held belief in this pass."""
+        known = self._beliefs.setdefault(row.bid, row)
+        self._ends.setdefault(row.bid, (known.src_nid, known.dst_nid))
+        return known
+
+    def retire_belief(self, row: BeliefRow) -> None:
+        """Stop holding a belief; it stays visible to ``knownAt``."""
+        row = self.known_belief(row)
+        if row.retired is None:
+            row.retired = self.revision
+            self.dropped.update((row.src, row.dst))
+            self.written.edges_retired += 1
+
+    def retire_links(self, links: Collection[tuple[int, int, int, int]]) -> None:
+        """Retire beliefs by what ``Marks`` says of them."""
+        for row in self.engine.beliefs(links):
+            self.retire_belief(row)
+
+    def pack(self, properties: dict[str, Any] | None, evidence: str | None) -> bytes | None:
+        """Properties and evidence of a belief as stored."""
+        if not properties and evidence is None:
+            return None
+        return to_json([properties or {}, evidence])
+
+    # joins and keyed -----------------------------------------------------------------------------------
+
+    def add_join(self, row: JoinRow) -> None:
+        """A new claim on identity."""
+        self.changes.new_joins.append(row)
+        self.joined.update((row.a, row.b))
+
+    def drop_joins(self, rows: Iterable[JoinRow]) -> None:
+        """Withdraw claims on identity."""
+        for row in rows:
+            self.changes.gone_joins.append(row.jid)
+            self.joined.update((row.a, row.b))
+            self.dropped.update((row.a, row.b))
+            if row.belief is not None:
+                self.retire_links([(SAME_AS, row.a, row.b, row.belief)])
+
+    def add_keyed(self, row: KeyedRow) -> None:
+        """A new keyed claim, and the derivation that it calls for."""
+        self.changes.new_keyed.append(row)
+        self.written.touched.append(Touch(row.rule, row.key, row.at, row.anchor))
+
+    def drop_keyed(self, row: KeyedRow) -> None:
+        """Withdraw a keyed claim."""
+        self.changes.gone_keyed.append(row.kid)
+        self.dropped.update(i for i in (row.ref, row.by) if i is not None)
+        self.written.touched.append(Touch(row.rule, row.key, row.at, row.anchor))
+
+    # the end of the pass -------------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """Settle identity, put the nodes together, apply; then let go of what nobody names any more."""
+        moved = settle_identity(self) if self.joined else {}
+        moved.update(self.revived)
+        self.revived.clear()
+        if moved:
+            self.move(moved)
+        self._put_nodes()
+        self._place_beliefs()
+        self.engine.apply(self.changes)
+        self.changes = Changes()
+        if self.dropped:
+            self._bury()
+
+    def node_of(self, iid: int) -> int:
+        """The node that an identifier names, as settled so far."""
+        return self.by_iid[iid].nid
+
+    def move(self, moved: dict[int, int]) -> None:
+        """Carry the beliefs of moved identifiers over. ``moved``: ident → node that it named before."""
+        for row in self.engine.beliefs_touching(set(moved.values())):
+            row = self.known_belief(row)
+            if row.src in moved:
+                row.src_nid = self.node_of(row.src)
+            if row.dst in moved:
+                row.dst_nid = self.node_of(row.dst)
+        for keyed in self.engine.keyed_touching(moved):
+            self.written.touched.append(Touch(keyed.rule, keyed.key, keyed.at, keyed.anchor))
+        self.touch_references(self.by_iid[i] for i in moved if "@" in self.by_iid[i].text.partition("=")[0])
+
+    def _put_nodes(self) -> None:
+        """Bring every node that this pass touches into line with its facts and identifiers."""
+        self.rows(self.fact_puts.keys() | self.fact_drops.keys())
+        stored = {self.node_of(i) for i in self.fact_puts}
+        stored.update(self.node_of(i) for i in self.fact_drops)
+        stored = (stored | self.regrouped) - self.given
+        loaded = self.engine.nodes(stored)
+        members = self._members()
+        for nid, rows in members.items():
+            node = loaded.get(nid)
+            if node is None:
+                first = rows[0]
+                node = NodeRow(nid, first.kind, "", "", None, None, None, True, True, [], {}, [])
+                loaded[nid] = self.changes.new_nodes[nid] = node
+                self.written.nodes += 1
+            node.identifiers = [r.text for r in rows]
+        for nid, node in loaded.items():
+            if nid in self.regrouped and nid not in members:
+                node.identifiers = []
+            if nid not in self.changes.new_nodes:
+                self.changes.nodes[nid] = node
+        self._move_facts(loaded)
+        self._put_facts(loaded)
+        for node in loaded.values():
+            self.compose(node)
+        self.given.clear()
+        self.regrouped.clear()
+        self.restated.clear()
+
+    def _members(self) -> dict[int, list[IdentRow]]:
+        """Live identifiers of every node that gained or lost one."""
+        found: dict[int, dict[int, IdentRow]] = defaultdict(dict)
+        old = self.regrouped - self.given
+        if old:
+            for held in self.engine.members(old):
+                row = self.by_iid.setdefault(held.iid, held)
+                found[row.nid][row.iid] = row
+        for iid in (*self.fresh, *self.restated):
+            row = self.by_iid[iid]
+            found[row.nid][iid] = row
+        living = {nid: [r for r in rows.values() if r.live] for nid, rows in found.items()}
+        return {nid: rows for nid, rows in living.items() if rows}
+
+    def _move_facts(self, nodes: dict[int, NodeRow]) -> None:
+        for nid in self.regrouped:
+            node = nodes.get(nid)
+            if node is None or not node.facts:
+                continue
+            leaving = [f for f in node.facts if self.node_of(f.iid) != nid]
+            if leaving:
+                node.facts = [f for f in node.facts if self.node_of(f.iid) == nid]
+                for fact in leaving:
+                    nodes[self.node_of(fact.iid)].facts.append(fact)
+
+    def _put_facts(self, nodes: dict[int, NodeRow]) -> None:
+        for iid, rids in self.fact_drops.items():
+            node = nodes[self.node_of(iid)]
+            for fact in [f for f in node.facts if f.iid == iid and f.rid in rids]:
+                node.facts = [f for f in node.facts if f is not fact]
+                if fact.since < self.revision:
+                    self.changes.past_facts.append(PastFact(fact, self.revision))
+        for iid, facts in self.fact_puts.items():
+            nodes[self.node_of(iid)].facts.extend(facts)
+        self.fact_puts.clear()
+        self.fact_drops.clear()
+
+    def compose(self, node: NodeRow) -> None:
+        """Work out what a node's facts come to."""
+        kind = NODE_KINDS[node.kind]
+        node.live = bool(node.identifiers)
+        if not node.live:
+            return
+        names = node.identifiers
+        node.id = names[0] if len(names) == 1 else leading(names, kind)
+        names.sort()
+        facts = node.facts
+        node.stub = not facts
+        if len(facts) == 1:
+            node.properties = facts[0].properties
+            node.gone_at = facts[0].gone_at
+        else:
+            node.properties = merge(
+                kind, [Statement(*self.source_of[f.sid], f.at, f.properties) for f in facts]
+            )
+            gone = [f.gone_at for f in facts]
+            node.gone_at = max((g for g in gone if g is not None), default=None) if all(gone) else None
+        properties = node.properties
+        name = properties.get("name")
+        node.name = str(name) if name else default_name(kind, node.id)
+        url = properties.get("url")
+        node.url = str(url) if url else None
+        created = properties.get("createdAt")
+        node.created_at = created if isinstance(created, int) and not isinstance(created, bool) else None
+
+    def _place_beliefs(self) -> None:
+        by_iid = self.by_iid
+        new = self.changes.new_beliefs
+        self.rows({row.src for row in new} | {row.dst for row in new})
+        for row in new:
+            row.src_nid = by_iid[row.src].nid
+            row.dst_nid = by_iid[row.dst].nid
+        for bid, row in self._beliefs.items():
+            before = self._ends[bid]
+            if row.retired == self.revision:
+                self.changes.retired.append((row, *before))
+            elif (row.src_nid, row.dst_nid) != before:
+                self.changes.moved.append((row, *before))
+        self._beliefs.clear()
+        self._ends.clear()
+
+    def _bury(self) -> None:
+        """Identifiers that no claim names any more stop naming; they go on redirecting."""
+        self.rows(self.dropped)
+        rows = [self.by_iid[i] for i in self.dropped if self.by_iid[i].live]
+        used = self.engine.used(rows)
+        nodes = self.engine.nodes({r.nid for r in rows})
+        for node in nodes.values():
+            used.update(f.iid for f in node.facts)
+        dead = [r for r in rows if r.iid not in used]
+        self.dropped.clear()
+        if not dead:
+            return
+        for row in dead:
+            row.live = False
+            self.changes.idents[row.iid] = row
+            if row.since < self.revision:
+                self.changes.past_idents.append((row.iid, row.nid, row.since, self.revision))
+            node = nodes[row.nid]
+            node.identifiers = [t for t in node.identifiers if t != row.text]
+            self.changes.nodes[node.nid] = node
+        for node in self.changes.nodes.values():
+            self.compose(node)
+        self.touch_references(r for r in dead if "@" in r.text.partition("=")[0])
+        self.engine.apply(self.changes)
+        self.changes = Changes()

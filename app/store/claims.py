@@ -1,0 +1,229 @@
+"""Reading a record: from claims on identifiers to rows on row ids."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from app.store.rows import NODE_KINDS, JoinRow, KeyedRow, SourceRow, to_json
+from graph_schema.claims import Finds, Joins, Keyed, Links, Names, Record, States
+from graph_schema.edges import EDGE_CODES, EDGES, EdgeKind, check_ends
+from graph_schema.errors import BadClaim
+from graph_schema.identifiers import head_of, identifier, kind_of, leading
+from graph_schema.identity import Verdict
+from graph_schema.kinds import NodeKind
+from graph_schema.times import Micros
+
+if TYPE_CHECKING:
+    from app.store.batch import Batch
+
+_SAME_AS = EDGE_CODES[EdgeKind.SAME_AS]
+
+Content = tuple[int, int, int, Micros | None, Micros | None, bytes | None]
+
+
+class Reading(msgspec.Struct):
+    """What a record says, on row ids. ``facts``: identifier → (time, properties)."""
+
+    facts: dict[int, tuple[Micros | None, dict[str, Any]]]
+    links: list[Content]
+    joins: list[JoinRow]
+    keyed: list[KeyedRow]
+
+
+def is_open(text: str) -> bool:
+    """Whether an identifier is a reference that does not say under which scope."""
+    return head_of(text.partition("=")[0]).is_open
+
+
+def kinds_in(record: Record, kinds: dict[str, NodeKind | None]) -> None:
+    """Collect every identifier that a record names exactly, with its kind where a claim settles it."""
+    for claim in record.claims:
+        if isinstance(claim, Links):
+            src, dst = claim.src, claim.dst
+            if not is_open(src):
+                _note(kinds, src, _end(claim.kind, 0))
+            if not is_open(dst):
+                _note(kinds, dst, _end(claim.kind, 1))
+        elif isinstance(claim, States):
+            _note(kinds, _exact(claim.id, record), claim.kind)
+        elif isinstance(claim, Names):
+            if not claim.ids:
+                raise BadClaim(f"{record.key}: names a {claim.kind} by nothing")
+            for text in claim.ids:
+                _note(kinds, _exact(text, record), claim.kind)
+        elif isinstance(claim, Keyed):
+            for ref in (claim.ref, claim.by):
+                if ref is not None:
+                    _note(kinds, _exact(ref, record), None)
+        elif isinstance(claim, Joins):
+            for text in (claim.a, claim.b):
+                _note(kinds, _exact(text, record), None)
+        else:
+            _note(kinds, _exact(claim.id, record), None)
+
+
+def _note(kinds: dict[str, NodeKind | None], text: str, kind: NodeKind | None) -> None:
+    head = head_of(text.partition("=")[0])
+    if not head.scheme.joins:
+        raise BadClaim(f"{text}: {head.scheme.name} finds a node but does not name it")
+    if head.kind is not None:
+        if kind is not None and kind is not head.kind:
+            raise BadClaim(f"{text} names a {head.kind}, not a {kind}")
+        kinds[text] = head.kind
+        return
+    if kind is not None and kind not in head.ranks:
+        raise BadClaim(f"{text}: {head.scheme.name} does not identify a {kind}")
+    kinds[text] = kind or kinds.get(text)
+
+
+def _end(kind: EdgeKind, side: int) -> NodeKind | None:
+    """The kind at one end of an edge, where there is only one possible."""
+    ends = {pair[side] for pair in EDGES[kind].pairs}
+    return next(iter(ends)) if len(ends) == 1 else None
+
+
+def _exact(text: str, record: Record) -> str:
+    if is_open(text):
+        raise BadClaim(f"{record.key}: {text} needs a scope here; without one it can only end an edge")
+    return text
+
+
+def read(record: Record, source: SourceRow, batch: Batch) -> Reading:
+    """Rows for a record's claims. All its identifiers are loaded. Raises BadClaim."""
+    by_text = batch.by_text
+    facts: dict[int, tuple[Micros | None, dict[str, Any]]] = {}
+    links: list[Content] = []
+    joins: list[JoinRow] = []
+    keyed: list[KeyedRow] = []
+    for claim in record.claims:
+        if isinstance(claim, Links):
+            if is_open(claim.src) or is_open(claim.dst):
+                keyed.extend(_reference(record, source, claim, batch))
+                continue
+            src, dst = by_text[claim.src], by_text[claim.dst]
+            batch.check_edge(claim.kind, src, dst)
+            data = batch.pack(claim.properties, claim.evidence)
+            code = EDGE_CODES[claim.kind]
+            if code == _SAME_AS:
+                joins.append(
+                    _join(record, source, Verdict.SAME, src.iid, dst.iid, claim.since, claim.until, data)
+                )
+            else:
+                links.append((code, src.iid, dst.iid, claim.since, claim.until, data))
+        elif isinstance(claim, States):
+            iid = by_text[claim.id].iid
+            before = facts.get(iid)
+            if before is None:
+                facts[iid] = (claim.at, dict(claim.properties))
+            else:
+                at = claim.at if before[0] is None else max(before[0], claim.at or before[0])
+                facts[iid] = (at, {**before[1], **claim.properties})
+        elif isinstance(claim, Names):
+            lead = by_text[leading(claim.ids, claim.kind)]
+            facts.setdefault(lead.iid, (None, {}))
+            for text in claim.ids:
+                other = by_text[text]
+                if other is not lead:
+                    joins.append(_join(record, source, Verdict.JOIN, lead.iid, other.iid, None, None, None))
+                if head_of(text.partition("=")[0]).scheme.content:
+                    keyed.append(_keyed(record, source, _content(text), batch))
+        elif isinstance(claim, Keyed):
+            keyed.append(_keyed(record, source, claim, batch))
+        elif isinstance(claim, Joins):
+            joins.append(_verdict(record, source, claim, batch))
+        else:
+            keyed.append(_keyed(record, source, _found(claim), batch))
+    unique = {j.content: j for j in joins}
+    unique_keyed = {k.content: k for k in keyed}
+    return Reading(facts, list(dict.fromkeys(links)), list(unique.values()), list(unique_keyed.values()))
+
+
+def _join(
+    record: Record,
+    source: SourceRow,
+    verdict: Verdict,
+    a: int,
+    b: int,
+    since: Micros | None,
+    until: Micros | None,
+    data: bytes | None,
+) -> JoinRow:
+    tie = (source.name, record.key)
+    return JoinRow(0, a, b, verdict, 0, 0, None, tie, since, until, data, False, None)
+
+
+def _verdict(record: Record, source: SourceRow, claim: Joins, batch: Batch) -> JoinRow:
+    a, b = batch.by_text[claim.a], batch.by_text[claim.b]
+    if claim.verdict not in ("same", "apart"):
+        raise BadClaim(f"a verdict on identity is same or apart, not {claim.verdict!r}")
+    if claim.verdict == "same":
+        batch.check_edge(EdgeKind.SAME_AS, a, b)
+    verdict = Verdict.SAID if claim.verdict == "same" else Verdict.APART
+    data = batch.pack(None, claim.why or f"said by {source.name}")
+    return _join(record, source, verdict, a.iid, b.iid, None, None, data)
+
+
+def _found(claim: Finds) -> Keyed:
+    """A look-up name, as the keyed claim that :meth:`GraphStore.resolve` reads."""
+    if head_of(claim.scheme).scheme.joins:
+        raise BadClaim(f"{claim.scheme} is no look-up scheme; say with Names that it names {claim.id}")
+    return Keyed("find", identifier(claim.scheme, claim.value), "found", claim.id)
+
+
+def _content(text: str) -> Keyed:
+    """The content an identifier speaks of, whatever kind of thing has it."""
+    head, _, value = text.partition("=")
+    return Keyed("content", f"{head.partition('@')[0]}={value}", "has", text)
+
+
+def _keyed(record: Record, source: SourceRow, claim: Keyed, batch: Batch) -> KeyedRow:
+    ref = batch.by_text[claim.ref].iid if claim.ref is not None else None
+    by = batch.by_text[claim.by].iid if claim.by is not None else None
+    data = to_json(claim.data) if claim.data else None
+    said = to_json(
+        [
+            source.name,
+            record.key,
+            claim.rule,
+            claim.key,
+            claim.role,
+            claim.ref,
+            claim.by,
+            claim.at,
+            claim.until,
+        ]
+    )
+    anchor = blake2b(said + (data or b""), digest_size=12).hexdigest()
+    return KeyedRow(
+        0, claim.rule, claim.key, claim.role, ref, by, claim.at, claim.until, data, 0, source.sid, anchor
+    )
+
+
+def _reference(record: Record, source: SourceRow, claim: Links, batch: Batch) -> list[KeyedRow]:
+    """An edge with an end that does not say its scope: kept as a claim under what it does say."""
+    open_ends = [t for t in (claim.src, claim.dst) if is_open(t)]
+    kinds = [kind_of(t) or NODE_KINDS[batch.by_text[t].kind] if not is_open(t) else kind_of(t)
+             for t in (claim.src, claim.dst)]  # fmt: skip
+    if kinds[0] is not None and kinds[1] is not None:
+        why = check_ends(claim.kind, kinds[0], kinds[1])
+        if why:
+            raise BadClaim(f"{why} ({claim.src} → {claim.dst})")
+    exact = next((t for t in (claim.src, claim.dst) if not is_open(t)), None)
+    data = {
+        "kind": claim.kind.value,
+        "src": claim.src,
+        "dst": claim.dst,
+        "since": claim.since,
+        "until": claim.until,
+        "properties": claim.properties,
+        "evidence": claim.evidence,
+    }
+    # With two open ends the edge is derived under the first; the second key only sets that off.
+    rows = [_keyed(record, source, Keyed("open", open_ends[0], "edge", exact, data=data), batch)]
+    for other in open_ends[1:]:
+        pointer = {**data, "under": open_ends[0]}
+        rows.append(_keyed(record, source, Keyed("open", other, "also", exact, data=pointer), batch))
+    return rows

@@ -1,0 +1,47 @@
+"""Digests: one line per thing that is held, in an order of its own, hashed. The same for both engines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from typing import Any
+
+from app.store.rows import EDGE_KINDS, NODE_KINDS, BeliefRow, NodeRow, from_json, to_json
+
+
+def node_line(node: NodeRow, texts: Mapping[int, str], sources: Mapping[int, str]) -> bytes:
+    """A live node: its identifiers, and what each source says of it. ``goneAt`` is no part of the state."""
+    facts = sorted(to_json([texts[f.iid], sources[f.sid], f.at, f.properties]).decode() for f in node.facts)
+    return to_json(["node", NODE_KINDS[node.kind].value, sorted(node.identifiers), facts])
+
+
+def belief_line(belief: BeliefRow, texts: Mapping[int, str], sources: Mapping[int, tuple[str, ...]]) -> bytes:
+    """A current belief, by the identifiers it was claimed with; ``sources`` by origin."""
+    data: Any = from_json(belief.data) if belief.data else None
+    return to_json(
+        [
+            "edge",
+            EDGE_KINDS[belief.kind].value,
+            texts[belief.src],
+            texts[belief.dst],
+            belief.since,
+            belief.until,
+            data,
+            sorted(sources[belief.oid]),
+            belief.anchor is not None,
+        ]
+    )
+
+
+def refusal_line(text: str) -> bytes:
+    """An identity claim that does not stand."""
+    return to_json(["refused", text])
+
+
+def digest_of(lines: Iterable[bytes]) -> str:
+    """SHA-256 of lines in any order: they are hashed one by one, sorted, and hashed together."""
+    hashes = sorted(sha256(line).digest() for line in lines)
+    total = sha256()
+    for one in hashes:
+        total.update(one)
+    return total.hexdigest()

@@ -1,0 +1,452 @@
+"""The engine of the SQLite store: bulk reads and writes inside one open transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from app.store.rows import (
+    BeliefRow,
+    Changes,
+    Fact,
+    IdentRow,
+    JoinRow,
+    KeyedRow,
+    NodeRow,
+    RecordRow,
+    SourceRow,
+    from_json,
+    pack,
+    to_json,
+)
+from app.store.text import text_of
+from graph_schema.schemes import SCHEMES
+from graph_schema.times import Micros
+
+_facts = msgspec.msgpack.Decoder(list[Fact]).decode
+_lone = msgspec.msgpack.Decoder(list[Any]).decode
+
+_BELIEF = "bid, kind, src, dst, src_nid, dst_nid, oid, rid, anchor, since, until, recorded, retired, data"
+_JOIN = "jid, a, b, verdict, oid, rid, anchor, tie, since, until, data, accepted, belief"
+_KEYED = "kid, rule, key, role, ref, by, at, until, data, rid, sid, anchor"
+_IDENT = "iid, text, kind, nid, since, live"
+_NODE = "nid, kind, id, name, created_at, gone_at, live, stub, facts, properties, identifiers"
+
+
+def listed(values: Iterable[Any]) -> str:
+    """Values as a JSON array, for ``json_each``."""
+    return to_json(list(values)).decode()
+
+
+def decode_node(row: Sequence[Any]) -> NodeRow:
+    """A node from the columns of ``_NODE``."""
+    nid, kind, id_, name, created_at, gone_at, live, stub, facts, properties, identifiers = row
+    merged = from_json(properties)
+    raw = _lone(facts)
+    if len(raw) == 1:
+        # A lone fact is what the node's properties say; it is kept once.
+        raw[0][6] = merged
+    url = merged.get("url")
+    return NodeRow(
+        nid, kind, id_, name, str(url) if url else None, created_at, gone_at, bool(live), bool(stub),
+        [Fact(*f) for f in raw], merged, from_json(identifiers) if identifiers else [id_],
+    )  # fmt: skip
+
+
+def encode_node(node: NodeRow) -> tuple[Any, ...]:
+    """A node as the columns of ``_NODE``."""
+    facts = node.facts
+    if len(facts) == 1:
+        f = facts[0]
+        packed = pack([[f.iid, f.rid, f.sid, f.at, f.since, f.gone_at, None]])
+    else:
+        packed = pack(facts)
+    names = node.identifiers
+    return (
+        node.nid, node.kind, node.id, node.name, node.created_at, node.gone_at, node.live, node.stub,
+        packed, to_json(node.properties).decode(), None if names == [node.id] else to_json(names).decode(),
+    )  # fmt: skip
+
+
+def _ident(row: Sequence[Any]) -> IdentRow:
+    return IdentRow(*row[:5], bool(row[5]))
+
+
+def _join(row: Sequence[Any]) -> JoinRow:
+    source, record = from_json(row[7])
+    return JoinRow(*row[:7], (source, record), *row[8:11], bool(row[11]), row[12])
+
+
+class SqliteEngine:
+    """Implements :class:`app.store.engine.Engine` on a connection with an open transaction."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def _in(self, sql: str, values: Iterable[Any]) -> Iterator[Any]:
+        return self._db.execute(sql, (listed(values),))
+
+    def sources(self) -> list[SourceRow]:
+        return [SourceRow(*row) for row in self._db.execute("SELECT sid, name, type, space FROM source")]
+
+    def put_source(self, row: SourceRow) -> None:
+        self._db.execute(
+            "INSERT INTO source(sid, name, type, space) VALUES(?, ?, ?, ?)"
+            " ON CONFLICT(sid) DO UPDATE SET type = excluded.type, space = excluded.space",
+            row,
+        )
+
+    def origins(self) -> dict[tuple[int, ...], int]:
+        return {tuple(from_json(sids)): oid for oid, sids in self._db.execute("SELECT oid, sids FROM origin")}
+
+    def put_origin(self, oid: int, sids: tuple[int, ...]) -> None:
+        self._db.execute("INSERT INTO origin(oid, sids) VALUES(?, ?)", (oid, listed(sids)))
+
+    def counters(self) -> dict[str, int]:
+        return dict(self._db.execute("SELECT name, value FROM counter"))
+
+    def put_counters(self, counters: dict[str, int]) -> None:
+        self._db.executemany("INSERT OR REPLACE INTO counter(name, value) VALUES(?, ?)", counters.items())
+
+    def records(self, sid: int, keys: Collection[str]) -> dict[str, RecordRow]:
+        rows = self._db.execute(
+            "SELECT rid, sid, key, type, version, digest, marks, gone_at FROM (SELECT value FROM json_each(?1)) k"
+            " CROSS JOIN record ON record.sid = ?2 AND record.key = k.value",
+            (listed(keys), sid),
+        )
+        return {row[2]: RecordRow(*row) for row in rows}
+
+    def held(self, sid: int, type: str, after: str, limit: int) -> list[tuple[str, Micros | None]]:
+        return self._db.execute(
+            "SELECT key, gone_at FROM record WHERE sid = ? AND key > ? AND type = ? ORDER BY key LIMIT ?",
+            (sid, after, type, limit),
+        ).fetchall()
+
+    def idents(self, texts: Collection[str]) -> dict[str, IdentRow]:
+        rows = self._in(
+            f"SELECT {_IDENT} FROM (SELECT value FROM json_each(?)) k CROSS JOIN ident ON ident.text = k.value",
+            texts,
+        )
+        return {row[1]: _ident(row) for row in rows}
+
+    def idents_by_id(self, iids: Collection[int]) -> dict[int, IdentRow]:
+        rows = self._in(
+            f"SELECT {_IDENT} FROM (SELECT value FROM json_each(?)) k CROSS JOIN ident ON iid = k.value", iids
+        )
+        return {row[0]: _ident(row) for row in rows}
+
+    def matching(self, scheme: str, value: str) -> list[IdentRow]:
+        return [row for row in matching(self._db, scheme, value) if row.live]
+
+    def members(self, nids: Collection[int]) -> list[IdentRow]:
+        return members(self._db, nids)
+
+    def nodes(self, nids: Collection[int]) -> dict[int, NodeRow]:
+        if not nids:
+            return {}
+        rows = self._in(
+            f"SELECT {_NODE} FROM (SELECT value FROM json_each(?)) k CROSS JOIN node ON nid = k.value", nids
+        )
+        return {row[0]: decode_node(row) for row in rows}
+
+    def beliefs(self, links: Collection[tuple[int, int, int, int]]) -> list[BeliefRow]:
+        if not links:
+            return []
+        rows = self._in(
+            f"SELECT {_BELIEF} FROM (SELECT value FROM json_each(?)) k CROSS JOIN belief ON bid = k.value"
+            " WHERE retired IS NULL",
+            (link[3] for link in links),
+        )
+        return [BeliefRow(*row) for row in rows]
+
+    def beliefs_touching(self, nids: Collection[int]) -> list[BeliefRow]:
+        found: dict[int, BeliefRow] = {}
+        for end in ("src_nid", "dst_nid"):
+            for state in ("IS NULL", "IS NOT NULL"):
+                rows = self._in(
+                    f"SELECT {_BELIEF} FROM (SELECT value FROM json_each(?)) k CROSS JOIN belief ON {end} = k.value"
+                    f" WHERE retired {state}",
+                    nids,
+                )
+                found.update((row[0], BeliefRow(*row)) for row in rows)
+        return list(found.values())
+
+    def derived(self, anchors: Collection[int]) -> list[BeliefRow]:
+        rows = self._in(
+            f"SELECT {_BELIEF} FROM (SELECT value FROM json_each(?)) k CROSS JOIN belief ON anchor = k.value"
+            " WHERE anchor IS NOT NULL AND retired IS NULL"
+            " AND NOT EXISTS (SELECT 1 FROM joining j WHERE j.anchor = belief.anchor AND j.belief = bid)",
+            anchors,
+        )
+        return [BeliefRow(*row) for row in rows]
+
+    def joins(self, jids: Collection[int]) -> list[JoinRow]:
+        if not jids:
+            return []
+        rows = self._in(
+            f"SELECT {_JOIN} FROM (SELECT value FROM json_each(?)) k CROSS JOIN joining ON jid = k.value",
+            jids,
+        )
+        return [_join(row) for row in rows]
+
+    def joins_anchored(self, anchors: Collection[int]) -> list[JoinRow]:
+        rows = self._in(
+            f"SELECT {_JOIN} FROM (SELECT value FROM json_each(?)) k CROSS JOIN joining ON anchor = k.value"
+            " WHERE anchor IS NOT NULL",
+            anchors,
+        )
+        return [_join(row) for row in rows]
+
+    def joins_touching(self, iids: Collection[int]) -> list[JoinRow]:
+        found: dict[int, JoinRow] = {}
+        for end in ("a", "b"):
+            rows = self._in(
+                f"SELECT {_JOIN} FROM (SELECT value FROM json_each(?)) k CROSS JOIN joining ON {end} = k.value",
+                iids,
+            )
+            found.update((row[0], _join(row)) for row in rows)
+        return list(found.values())
+
+    def keyed_rows(self, kids: Collection[int]) -> list[KeyedRow]:
+        if not kids:
+            return []
+        rows = self._in(
+            f"SELECT {_KEYED} FROM (SELECT value FROM json_each(?)) k CROSS JOIN keyed ON kid = k.value", kids
+        )
+        return [KeyedRow(*row) for row in rows]
+
+    def keyed_touching(self, iids: Collection[int]) -> list[KeyedRow]:
+        found: dict[int, KeyedRow] = {}
+        for end in ("ref", "by"):
+            rows = self._in(
+                f"SELECT {_KEYED} FROM (SELECT value FROM json_each(?)) k CROSS JOIN keyed ON {end} = k.value"
+                f" WHERE {end} IS NOT NULL",
+                iids,
+            )
+            found.update((row[0], KeyedRow(*row)) for row in rows)
+        return list(found.values())
+
+    def keyed_keys(self, rule: str, keys: Collection[str]) -> set[str]:
+        if self._db.execute("SELECT 1 FROM keyed WHERE rule = ? LIMIT 1", (rule,)).fetchone() is None:
+            return set()
+        rows = self._db.execute(
+            "SELECT k.value FROM (SELECT value FROM json_each(?)) k"
+            " WHERE EXISTS (SELECT 1 FROM keyed WHERE rule = ? AND key = k.value)",
+            (listed(keys), rule),
+        )
+        return {row[0] for row in rows}
+
+    def keyed(
+        self,
+        rule: str,
+        key: str,
+        role: str | None,
+        since: Micros | None,
+        until: Micros | None,
+        descending: bool,
+        limit: int | None,
+    ) -> list[tuple[KeyedRow, IdentRow | None, IdentRow | None]]:
+        where, values = ["k.rule = ?", "k.key = ?"], [rule, key]
+        bounds: list[tuple[str, Any]] = [("k.role = ?", role), ("k.at >= ?", since), ("k.at < ?", until)]
+        for condition, value in bounds:
+            if value is not None:
+                where.append(condition)
+                values.append(value)
+        way = "DESC" if descending else "ASC"
+        idents = ", ".join(f"{t}.{c}" for t in ("r", "b") for c in _IDENT.split(", "))
+        columns = ", ".join(f"k.{c}" for c in _KEYED.split(", "))
+        rows = self._db.execute(
+            f"SELECT {columns}, {idents} FROM keyed k LEFT JOIN ident r ON r.iid = k.ref"
+            f" LEFT JOIN ident b ON b.iid = k.by WHERE {' AND '.join(where)}"
+            f" ORDER BY k.at {way}, r.text {way}, k.anchor {way} LIMIT ?",
+            (*values, -1 if limit is None else limit),
+        )
+        return [
+            (
+                KeyedRow(*row[:12]),
+                _ident(row[12:18]) if row[12] is not None else None,
+                _ident(row[18:24]) if row[18] is not None else None,
+            )
+            for row in rows
+        ]
+
+    def used(self, idents: Collection[IdentRow]) -> set[int]:
+        asked = listed([[i.iid, i.nid] for i in idents])
+        rows = self._db.execute(
+            "WITH asked(iid, nid) AS"
+            " (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))"
+            " SELECT iid FROM asked a WHERE"
+            " EXISTS (SELECT 1 FROM joining j WHERE j.a = a.iid) OR"
+            " EXISTS (SELECT 1 FROM joining j WHERE j.b = a.iid) OR"
+            " EXISTS (SELECT 1 FROM keyed k WHERE k.ref = a.iid AND k.ref IS NOT NULL) OR"
+            " EXISTS (SELECT 1 FROM keyed k WHERE k.by = a.iid AND k.by IS NOT NULL) OR"
+            " EXISTS (SELECT 1 FROM belief b WHERE b.src_nid = a.nid AND b.src = a.iid AND b.retired IS NULL)"
+            " OR"
+            " EXISTS (SELECT 1 FROM belief b WHERE b.dst_nid = a.nid AND b.dst = a.iid AND b.retired IS NULL)",
+            (asked,),
+        )
+        return {row[0] for row in rows}
+
+    def apply(self, changes: Changes) -> None:
+        many = self._db.executemany
+        c = changes
+        if c.new_records:
+            many(
+                "INSERT INTO record VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (r.rid, r.sid, r.key, r.type, r.version, r.digest, r.marks, r.gone_at)
+                    for r in c.new_records
+                ],
+            )
+        if c.records:
+            many(
+                "UPDATE record SET type = ?, version = ?, digest = ?, marks = ?, gone_at = ? WHERE rid = ?",
+                [(r.type, r.version, r.digest, r.marks, r.gone_at, r.rid) for r in c.records],
+            )
+        if c.versions:
+            many("UPDATE record SET version = ?2 WHERE rid = ?1", c.versions)
+        if c.new_idents:
+            many(
+                f"INSERT INTO ident({_IDENT}) VALUES(?, ?, ?, ?, ?, ?)",
+                [(i.iid, i.text, i.kind, i.nid, i.since, i.live) for i in c.new_idents],
+            )
+        if c.idents:
+            many(
+                "UPDATE ident SET nid = ?, since = ?, live = ? WHERE iid = ?",
+                [(i.nid, i.since, i.live, i.iid) for i in c.idents.values()],
+            )
+        if c.past_idents:
+            many("INSERT INTO ident_past(iid, nid, since, until) VALUES(?, ?, ?, ?)", c.past_idents)
+        if c.new_nodes or c.nodes:
+            self._put_nodes(c)
+        if c.past_facts:
+            many(
+                "INSERT INTO fact_past(iid, since, until, fact) VALUES(?, ?, ?, ?)",
+                [(p.fact.iid, p.fact.since, p.until, pack(p.fact)) for p in c.past_facts],
+            )
+        if c.moved or c.retired:
+            many(
+                "UPDATE belief SET src_nid = ?, dst_nid = ?, retired = ? WHERE bid = ?",
+                [(b.src_nid, b.dst_nid, b.retired, b.bid) for b, _, _ in (*c.moved, *c.retired)],
+            )
+        if c.new_beliefs:
+            many(
+                f"INSERT INTO belief({_BELIEF}) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (b.bid, b.kind, b.src, b.dst, b.src_nid, b.dst_nid, b.oid, b.rid, b.anchor, b.since,
+                     b.until, b.recorded, b.retired, b.data)
+                    for b in c.new_beliefs
+                ],
+            )  # fmt: skip
+        self._put_claims(c)
+
+    def _put_nodes(self, c: Changes) -> None:
+        many = self._db.executemany
+        marks = ", ".join("?" * 11)
+        rows = [encode_node(n) for n in (*c.new_nodes.values(), *c.nodes.values())]
+        many(f"INSERT OR REPLACE INTO node({_NODE}) VALUES({marks})", rows)
+        if c.nodes:
+            many("DELETE FROM words WHERE rowid = ?", [(nid,) for nid in c.nodes])
+        spoken = [(n.nid, text_of(n)) for n in (*c.new_nodes.values(), *c.nodes.values()) if n.live]
+        many("INSERT INTO words(rowid, text) VALUES(?, ?)", spoken)
+
+    def _put_claims(self, c: Changes) -> None:
+        many = self._db.executemany
+        if c.gone_joins:
+            many("DELETE FROM joining WHERE jid = ?", [(j,) for j in c.gone_joins])
+        if c.joins:
+            many(
+                "UPDATE joining SET accepted = ?, belief = ? WHERE jid = ?",
+                [(j.accepted, j.belief, j.jid) for j in c.joins],
+            )
+        if c.new_joins:
+            many(
+                f"INSERT INTO joining({_JOIN}) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (j.jid, j.a, j.b, j.verdict, j.oid, j.rid, j.anchor, listed(j.tie), j.since, j.until,
+                     j.data, j.accepted, j.belief)
+                    for j in c.new_joins
+                ],
+            )  # fmt: skip
+        if c.gone_keyed:
+            many("DELETE FROM keyed WHERE kid = ?", [(k,) for k in c.gone_keyed])
+        if c.new_keyed:
+            many(
+                f"INSERT INTO keyed({_KEYED}) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (k.kid, k.rule, k.key, k.role, k.ref, k.by, k.at, k.until, k.data, k.rid, k.sid, k.anchor)
+                    for k in c.new_keyed
+                ],
+            )
+
+    def service_get(self, collection: str, key: str) -> Any | None:
+        row = self._db.execute(
+            "SELECT value FROM service WHERE collection = ? AND key = ?", (collection, key)
+        ).fetchone()
+        return None if row is None else from_json(row[0])
+
+    def service_put(self, collection: str, key: str, value: Any) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO service(collection, key, value) VALUES(?, ?, ?)",
+            (collection, key, to_json(value).decode()),
+        )
+
+    def service_delete(self, collection: str, key: str) -> None:
+        self._db.execute("DELETE FROM service WHERE collection = ? AND key = ?", (collection, key))
+
+    def service_list(self, collection: str, prefix: str, after: str, limit: int) -> Sequence[tuple[str, Any]]:
+        return service_list(self._db, collection, prefix, after, limit)
+
+
+def service_list(
+    db: sqlite3.Connection, collection: str, prefix: str, after: str, limit: int
+) -> list[tuple[str, Any]]:
+    """Service records by key, whose key has the prefix and lies behind ``after``."""
+    rows = db.execute(
+        "SELECT key, value FROM service WHERE collection = ?1 AND key > ?2 AND key >= ?3"
+        " AND substr(key, 1, length(?3)) = ?3 ORDER BY key LIMIT ?4",
+        (collection, after, prefix, limit),
+    )
+    return [(key, from_json(value)) for key, value in rows]
+
+
+def members(db: sqlite3.Connection, nids: Collection[int]) -> list[IdentRow]:
+    """Identifiers that name these nodes now (dead ones redirect to them)."""
+    if not nids:
+        return []
+    asked = listed(nids)
+    rows = db.execute(
+        f"SELECT {_IDENT} FROM (SELECT value FROM json_each(?1)) k CROSS JOIN ident ON iid = k.value WHERE nid = iid"
+        f" UNION ALL SELECT {_IDENT} FROM (SELECT value FROM json_each(?1)) k CROSS JOIN ident ON nid = k.value WHERE nid <> iid",
+        (asked,),
+    )
+    return [_ident(row) for row in rows]
+
+
+def matching(db: sqlite3.Connection, scheme: str, value: str) -> list[IdentRow]:
+    """Identifiers of a scheme with this value, under any scope, dead ones too."""
+    heads = [scheme]
+    if SCHEMES[scheme].scoped or SCHEMES[scheme].content:
+        heads.extend(_scopes(db, scheme))
+    rows = db.execute(
+        f"SELECT {_IDENT} FROM (SELECT value FROM json_each(?)) k CROSS JOIN ident ON ident.text = k.value",
+        (listed(f"{head}={value}" for head in heads),),
+    )
+    return [_ident(row) for row in rows]
+
+
+def _scopes(db: sqlite3.Connection, scheme: str) -> Iterator[str]:
+    """Every ``scheme@scope`` in use, hopping from one to the next in the index."""
+    start, end = f"{scheme}@", f"{scheme}A"
+    while True:
+        row = db.execute(
+            "SELECT text FROM ident WHERE text >= ? AND text < ? ORDER BY text LIMIT 1", (start, end)
+        ).fetchone()
+        if row is None:
+            return
+        head = row[0].partition("=")[0]
+        yield head
+        start = f"{head}>"  # the character after "="

@@ -1,0 +1,113 @@
+"""One hop of a walk, on now or on any earlier state."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from itertools import pairwise
+
+from app.store.rows import EDGE_KINDS
+from app.store.sqlite import past
+from app.store.sqlite.engine import listed
+from graph_schema.edges import EDGE_CODES, EdgeKind
+from graph_schema.values import Direction, Expansion, Moment, Step
+
+_SAME_AS = EDGE_CODES[EdgeKind.SAME_AS]
+
+
+def expand(
+    db: sqlite3.Connection,
+    handles: Sequence[int],
+    direction: Direction,
+    kinds: Sequence[EdgeKind],
+    moment: Moment,
+    origins: list[int] | None,
+) -> Expansion:
+    """See :meth:`graph_schema.store.GraphStore.expand`. ``origins``: those that may be read, None for all."""
+    hop = _Hop(db, moment, origins)
+    same: dict[int, Step] = {}
+    frontier = hop.closed(handles, same)
+    codes = sorted({EDGE_CODES[k] for k in kinds} - {_SAME_AS})
+    down = direction is Direction.DOWNSTREAM
+    steps = hop.steps(frontier, "src" if down else "dst", codes)
+    hop.closed({s.dst if down else s.src for s in steps}, same)
+    if EdgeKind.SAME_AS in kinds:
+        steps = [*steps, *same.values()]
+    return Expansion(steps, list(same.values()), dict(hop.hidden))
+
+
+class _Hop:
+    def __init__(self, db: sqlite3.Connection, moment: Moment, origins: list[int] | None) -> None:
+        self._db = db
+        self._moment = moment
+        self._origins = None if origins is None else set(origins)
+        self._rev = None if moment.known_at is None else past.revision_at(db, moment.known_at)
+        self.hidden: dict[int, int] = defaultdict(int)
+
+    def closed(self, handles: Collection[int], same: dict[int, Step]) -> set[int]:
+        """The handles with everything that is ``SAME_AS`` them; the edges met are put into ``same``."""
+        reached = set(handles)
+        if self._rev is None and not self._any_same():
+            return reached
+        frontier = reached
+        while frontier:
+            steps = [
+                *self.steps(frontier, "src", [_SAME_AS], counted=False),
+                *self.steps(frontier, "dst", [_SAME_AS], counted=False),
+            ]
+            same.update((s.belief, s) for s in steps)
+            frontier = {n for s in steps for n in (s.src, s.dst)} - reached
+            reached = reached | frontier
+        return reached
+
+    def _any_same(self) -> bool:
+        row = self._db.execute(
+            f"SELECT 1 FROM belief INDEXED BY belief_same WHERE kind = {_SAME_AS} AND retired IS NULL LIMIT 1"
+        ).fetchone()
+        return row is not None
+
+    def steps(
+        self, handles: Collection[int], end: str, codes: Sequence[int], *, counted: bool = True
+    ) -> list[Step]:
+        """Edges of these kinds that leave the handles at ``end`` (``src``: downstream)."""
+        if not handles or not codes:
+            return []
+        if self._rev is not None:
+            rows = past.beliefs_at(self._db, handles, end, codes, self._rev)
+        else:
+            rows = self._current(handles, end, codes)
+        as_of = self._moment.as_of
+        found: list[Step] = []
+        for src, dst, kind, bid, since, until, oid in rows:
+            if as_of is not None and (
+                (since is not None and since > as_of) or (until is not None and until <= as_of)
+            ):
+                continue
+            if self._origins is not None and oid not in self._origins:
+                if counted:
+                    self.hidden[src if end == "src" else dst] += 1
+                continue
+            found.append(Step(src, dst, EDGE_KINDS[kind], bid))
+        return found
+
+    def _current(
+        self, handles: Collection[int], end: str, codes: Sequence[int]
+    ) -> Iterable[tuple[int, int, int, int, int | None, int | None, int]]:
+        # Only what a filter needs is read: without one, the index answers alone.
+        bare = self._moment.as_of is None and self._origins is None
+        columns = "NULL, NULL, 0" if bare else "since, until, oid"
+        asked = listed(sorted(handles))
+        for low, high in _ranges(codes):
+            yield from self._db.execute(
+                f"SELECT src_nid, dst_nid, kind, bid, {columns} FROM (SELECT value FROM json_each(?)) k"
+                f" CROSS JOIN belief INDEXED BY belief_{'out' if end == 'src' else 'in'}"
+                f" ON {end}_nid = k.value AND kind BETWEEN ? AND ? WHERE retired IS NULL",
+                (asked, low, high),
+            )
+
+
+def _ranges(codes: Sequence[int]) -> list[tuple[int, int]]:
+    """Runs of consecutive codes: the flow kinds are one run, which is one seek in the index."""
+    breaks = [0, *(i + 1 for i, (a, b) in enumerate(pairwise(codes)) if b != a + 1), len(codes)]
+    return [(codes[a], codes[b - 1]) for a, b in pairwise(breaks)]

@@ -1,0 +1,203 @@
+"""What was held at an earlier revision: identity, properties and beliefs as they were then."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from app.store.answers import composed, order_value
+from app.store.rows import NODE_CODES, Fact, NodeRow
+from app.store.sqlite.engine import _NODE, decode_node, listed
+from graph_schema.kinds import NodeKind
+from graph_schema.times import Micros
+from graph_schema.values import Order, Ordering
+
+_fact = msgspec.msgpack.Decoder(Fact).decode
+
+SourceNames = Mapping[int, tuple[str, str, str]]
+
+
+def revision_at(db: sqlite3.Connection, known_at: Micros) -> int:
+    """The last revision made at or before a time; 0 before the first."""
+    row = db.execute("SELECT max(rev) FROM revision WHERE at <= ?", (known_at,)).fetchone()
+    return row[0] or 0
+
+
+def node_by_ident(db: sqlite3.Connection, iids: Collection[int], rev: int) -> dict[int, int]:
+    """The node that each identifier named at a revision; absent where it named none."""
+    asked = listed(iids)
+    rows = db.execute(
+        "SELECT iid, nid FROM (SELECT value FROM json_each(?1)) k CROSS JOIN ident ON iid = k.value WHERE live AND since <= ?2"
+        " UNION ALL SELECT iid, nid FROM (SELECT value FROM json_each(?1)) k CROSS JOIN ident_past ON iid = k.value"
+        " WHERE since <= ?2 AND until > ?2",
+        (asked, rev),
+    )
+    return dict(rows.fetchall())
+
+
+def nodes_of(db: sqlite3.Connection, iids: Collection[int], rev: int) -> list[int]:
+    """Nodes that identifiers named at a revision; one that named none then redirects to today's node."""
+    named = node_by_ident(db, iids, rev)
+    missing = [i for i in iids if i not in named]
+    if missing:
+        rows = db.execute(
+            "SELECT iid, nid FROM (SELECT value FROM json_each(?)) k CROSS JOIN ident ON iid = k.value",
+            (listed(missing),),
+        )
+        named.update(rows.fetchall())
+    handles = list(dict.fromkeys(named[i] for i in iids if i in named))
+    existing = _members(db, handles, rev)
+    return [h for h in handles if existing.get(h)]
+
+
+def _members(db: sqlite3.Connection, handles: Collection[int], rev: int) -> dict[int, list[int]]:
+    """Identifiers of each node at a revision."""
+    asked = listed(handles)
+    rows = db.execute(
+        "SELECT nid, iid FROM (SELECT value FROM json_each(?1)) k CROSS JOIN ident ON iid = k.value"
+        " WHERE nid = iid AND live AND since <= ?2"
+        " UNION ALL SELECT nid, iid FROM (SELECT value FROM json_each(?1)) k CROSS JOIN ident ON nid = k.value"
+        " WHERE nid <> iid AND live AND since <= ?2"
+        " UNION ALL SELECT nid, iid FROM (SELECT value FROM json_each(?1)) k CROSS JOIN ident_past ON nid = k.value"
+        " WHERE since <= ?2 AND until > ?2",
+        (asked, rev),
+    )
+    found: dict[int, list[int]] = defaultdict(list)
+    for nid, iid in rows:
+        found[nid].append(iid)
+    return found
+
+
+def nodes(
+    db: sqlite3.Connection, handles: Collection[int], rev: int, names: SourceNames
+) -> dict[int, NodeRow]:
+    """Nodes as they were at a revision; those that did not exist are left out."""
+    members = _members(db, handles, rev)
+    iids = [i for ids in members.values() for i in ids]
+    texts: dict[int, tuple[str, int, int]] = {
+        row[0]: row[1:]
+        for row in db.execute(
+            "SELECT iid, text, kind, nid FROM (SELECT value FROM json_each(?)) k CROSS JOIN ident ON iid = k.value",
+            (listed(iids),),
+        )
+    }
+    facts = _facts(db, set(iids), {texts[i][2] for i in iids}, rev)
+    found: dict[int, NodeRow] = {}
+    for nid, ids in members.items():
+        held = [f for i in ids for f in facts[i]]
+        found[nid] = composed(nid, texts[ids[0]][1], [texts[i][0] for i in ids], held, names)
+    return found
+
+
+def _facts(
+    db: sqlite3.Connection, iids: set[int], current: Collection[int], rev: int
+) -> dict[int, list[Fact]]:
+    """Facts on identifiers at a revision: those that still stand, and those that do no more."""
+    found: dict[int, list[Fact]] = defaultdict(list)
+    for row in db.execute(
+        f"SELECT {_NODE} FROM (SELECT value FROM json_each(?)) k CROSS JOIN node ON nid = k.value",
+        (listed(current),),
+    ):
+        for fact in decode_node(row).facts:
+            if fact.iid in iids and fact.since <= rev:
+                found[fact.iid].append(fact)
+    for (raw,) in db.execute(
+        "SELECT fact FROM (SELECT value FROM json_each(?1)) k CROSS JOIN fact_past ON iid = k.value"
+        " WHERE since <= ?2 AND until > ?2",
+        (listed(iids), rev),
+    ):
+        fact = _fact(raw)
+        found[fact.iid].append(fact)
+    return found
+
+
+def of_kind(
+    db: sqlite3.Connection,
+    kind: NodeKind,
+    rev: int,
+    names: SourceNames,
+    ordering: Ordering,
+    mark: tuple[Any, str] | None,
+) -> Iterator[NodeRow]:
+    """All nodes of a kind at a revision, in order, behind a mark."""
+    rows = db.execute(
+        "SELECT nid FROM ident WHERE kind = ?1 AND live AND since <= ?2"
+        " UNION SELECT p.nid FROM ident_past p JOIN ident i ON i.iid = p.iid"
+        " WHERE i.kind = ?1 AND p.since <= ?2 AND p.until > ?2",
+        (NODE_CODES[kind], rev),
+    )
+    found = list(nodes(db, [row[0] for row in rows], rev, names).values())
+    found.sort(key=lambda n: n.id, reverse=ordering.descending)
+    found.sort(key=lambda n: _sortable(n, ordering), reverse=ordering.descending)
+    if ordering.by is Order.CREATED_AT:
+        found.sort(key=lambda n: n.created_at is None)
+    if mark is None:
+        return iter(found)
+    return iter(found[_behind(found, ordering, mark) :])
+
+
+def _sortable(node: NodeRow, ordering: Ordering) -> Any:
+    value = order_value(node, ordering)
+    return (value is not None, value if value is not None else "")
+
+
+def _behind(found: list[NodeRow], ordering: Ordering, mark: tuple[Any, str]) -> int:
+    """How many nodes lie at or before the mark."""
+    value, id_ = mark
+    passed = 0
+    for node in found:
+        mine = order_value(node, ordering)
+        if mine is None and value is None:
+            before = node.id >= id_ if ordering.descending else node.id <= id_
+        elif mine is None or value is None:
+            before = mine is not None
+        elif ordering.descending:
+            before = (mine, node.id) >= (value, id_)
+        else:
+            before = (mine, node.id) <= (value, id_)
+        if not before:
+            break
+        passed += 1
+    return passed
+
+
+def beliefs_at(
+    db: sqlite3.Connection, handles: Collection[int], end: str, codes: Collection[int], rev: int
+) -> Iterable[tuple[int, int, int, int, int | None, int | None, int]]:
+    """(src node, dst node, kind, belief, since, until, origin) held at a revision, by the nodes of then.
+
+    Every belief, past ones too, hangs on the node that its identifier names today; so the way leads from
+    the nodes of then over their identifiers to the nodes of today, and back.
+    """
+    members = _members(db, handles, rev)
+    iids = {i for ids in members.values() for i in ids}
+    if not iids:
+        return []
+    today = {
+        row[0]
+        for row in db.execute(
+            "SELECT nid FROM (SELECT value FROM json_each(?)) k CROSS JOIN ident ON iid = k.value",
+            (listed(iids),),
+        )
+    }
+    wanted = set(codes)
+    rows: list[tuple[Any, ...]] = []
+    for state in ("IS NULL", "IS NOT NULL"):
+        rows.extend(
+            row
+            for row in db.execute(
+                "SELECT src, dst, kind, bid, since, until, oid, recorded, retired FROM (SELECT value FROM json_each(?)) k"
+                f" CROSS JOIN belief ON {end}_nid = k.value WHERE retired {state}",
+                (listed(today),),
+            )
+            if row[2] in wanted
+            and row[7] <= rev
+            and (row[8] is None or row[8] > rev)
+            and row[0 if end == "src" else 1] in iids
+        )
+    named = node_by_ident(db, {i for row in rows for i in row[:2]}, rev)
+    return [(named[row[0]], named[row[1]], *row[2:7]) for row in rows]

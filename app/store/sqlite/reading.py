@@ -1,0 +1,412 @@
+"""Read verbs of the SQLite store, as of now. What was held earlier is read by :mod:`app.store.sqlite.past`."""
+
+from __future__ import annotations
+
+import sqlite3
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from hashlib import sha256
+from typing import Any
+
+from app.store.answers import decode_cursor, encode_cursor, to_edge, to_node
+from app.store.digest import belief_line, digest_of, node_line, refusal_line
+from app.store.refusal import refusal
+from app.store.rows import EDGE_KINDS, NODE_CODES, NODE_KINDS, BeliefRow, NodeRow, from_json, to_json
+from app.store.sqlite import past
+from app.store.sqlite.engine import _BELIEF, _JOIN, _NODE, _join, decode_node, listed, matching
+from app.store.sqlite.expanding import expand
+from app.store.text_query import fts_query
+from graph_schema import filters
+from graph_schema.edges import EdgeKind
+from graph_schema.errors import BadIdentifier, BadInput
+from graph_schema.identifiers import Identifier, parse
+from graph_schema.kinds import NodeKind
+from graph_schema.schemes import SCHEMES
+from graph_schema.store import Counts
+from graph_schema.times import Micros
+from graph_schema.values import (
+    NOW,
+    Direction,
+    Edge,
+    Expansion,
+    Filter,
+    Hit,
+    Label,
+    Moment,
+    Node,
+    Order,
+    Ordering,
+    Page,
+    Spaces,
+)
+
+_SCAN = 500
+
+
+def source_names(db: sqlite3.Connection) -> dict[int, tuple[str, str, str]]:
+    """(name, type, space) of every source by its id."""
+    return {row[0]: row[1:] for row in db.execute("SELECT sid, name, type, space FROM source")}
+
+
+def origin_names(db: sqlite3.Connection) -> dict[int, tuple[str, ...]]:
+    """Names of the sources behind each origin."""
+    names = source_names(db)
+    return {
+        oid: tuple(names[sid][0] for sid in from_json(sids))
+        for oid, sids in db.execute("SELECT oid, sids FROM origin")
+    }
+
+
+def readable_origins(db: sqlite3.Connection, spaces: Spaces) -> list[int] | None:
+    """Origins that a caller may read, all of whose sources lie in their spaces; None is all of them."""
+    if spaces is None:
+        return None
+    names = source_names(db)
+    return [
+        oid
+        for oid, sids in db.execute("SELECT oid, sids FROM origin")
+        if all(names[sid][2] in spaces for sid in from_json(sids))
+    ]
+
+
+class Reads:
+    """Half of the store: everything that only reads."""
+
+    def __init__(self) -> None:
+        self._matrices: dict[str, tuple[Any, Any]] = {}
+
+    @abstractmethod
+    def _read(self) -> AbstractContextManager[sqlite3.Connection]: ...
+
+    # nodes ---------------------------------------------------------------------------------------------
+
+    def resolve(self, text: str, *, known_at: Micros | None = None, spaces: Spaces = None) -> list[int]:
+        """See :meth:`graph_schema.store.GraphStore.resolve`."""
+        with self._read() as db:
+            iids = self._identifiers(db, text)
+            if known_at is not None:
+                rev = past.revision_at(db, known_at)
+                handles = past.nodes_of(db, iids, rev)
+            else:
+                rows = db.execute(
+                    "SELECT DISTINCT ident.nid FROM (SELECT value FROM json_each(?)) k CROSS JOIN ident ON iid = k.value"
+                    " CROSS JOIN node ON node.nid = ident.nid AND node.live",
+                    (listed(iids),),
+                )
+                handles = [row[0] for row in rows]
+            if spaces is not None:
+                nodes = self._get(db, handles, known_at, spaces)
+                handles = [h for h, node in zip(handles, nodes, strict=True) if node is not None]
+            return handles
+
+    def _identifiers(self, db: sqlite3.Connection, text: str) -> list[int]:
+        """Identifiers that a text may mean: exact first, and only then by scope, prefix or look-up."""
+        try:
+            asked = parse(text)
+        except BadIdentifier:
+            prefix = _commit_prefix(text)
+            if prefix is None:
+                raise
+            rows = db.execute(
+                "SELECT iid FROM ident WHERE text >= ? AND text < ? ORDER BY text LIMIT 50",
+                (f"git.sha={prefix}", f"git.sha={prefix}g"),
+            )
+            return [row[0] for row in rows]
+        if not SCHEMES[asked.scheme].joins:
+            return self._found(db, asked)
+        row = db.execute("SELECT iid FROM ident WHERE text = ?", (str(asked),)).fetchone()
+        if row is not None:
+            return [row[0]]
+        if asked.scope is None:
+            found = matching(db, asked.scheme, asked.value)
+            # What names something now comes before what only redirects.
+            return [i.iid for i in found if i.live] or [i.iid for i in found]
+        return []
+
+    def _found(self, db: sqlite3.Connection, asked: Identifier) -> list[int]:
+        if asked.scheme == "name":
+            rows = db.execute(
+                "SELECT ident.iid FROM (SELECT value FROM json_each(?)) k CROSS JOIN node ON node.kind = k.value"
+                " AND node.name = ? AND node.live CROSS JOIN ident ON ident.text = node.id ORDER BY node.id",
+                (listed(range(len(NODE_KINDS))), asked.value),
+            )
+        else:
+            rows = db.execute(
+                "SELECT DISTINCT ref FROM keyed WHERE rule = 'find' AND key = ? AND ref IS NOT NULL",
+                (str(asked),),
+            )
+        return [row[0] for row in rows]
+
+    def get(
+        self, handles: Sequence[int], *, known_at: Micros | None = None, spaces: Spaces = None
+    ) -> list[Node | None]:
+        """See :meth:`graph_schema.store.GraphStore.get`."""
+        with self._read() as db:
+            return self._get(db, handles, known_at, spaces)
+
+    def _get(
+        self, db: sqlite3.Connection, handles: Sequence[int], known_at: Micros | None, spaces: Spaces
+    ) -> list[Node | None]:
+        names = source_names(db)
+        found: dict[int, NodeRow]
+        if known_at is not None:
+            found = past.nodes(db, handles, past.revision_at(db, known_at), names)
+        else:
+            rows = db.execute(
+                f"SELECT {_NODE} FROM (SELECT value FROM json_each(?)) k CROSS JOIN node ON nid = k.value WHERE live",
+                (listed(handles),),
+            )
+            found = {row[0]: decode_node(row) for row in rows}
+        return [to_node(found[h], names, spaces) if h in found else None for h in handles]
+
+    def labels(self, handles: Sequence[int], *, known_at: Micros | None = None) -> list[Label]:
+        """See :meth:`graph_schema.store.GraphStore.labels`."""
+        with self._read() as db:
+            if known_at is not None:
+                found = past.nodes(db, handles, past.revision_at(db, known_at), source_names(db))
+                rows = ((n.nid, n.id, n.kind, n.name) for n in found.values())
+            else:
+                rows = db.execute(
+                    "SELECT nid, id, kind, name FROM (SELECT value FROM json_each(?)) k CROSS JOIN node ON nid = k.value",
+                    (listed(handles),),
+                )
+            by_handle = {row[0]: Label(row[0], row[1], NODE_KINDS[row[2]], row[3]) for row in rows}
+        return [by_handle[h] for h in handles]
+
+    def find(
+        self,
+        kind: NodeKind,
+        where: Sequence[Filter] = (),
+        ordering: Ordering = Ordering(),  # noqa: B008 - frozen
+        first: int = 50,
+        after: str | None = None,
+        *,
+        known_at: Micros | None = None,
+        spaces: Spaces = None,
+    ) -> Page[Node]:
+        """See :meth:`graph_schema.store.GraphStore.find`."""
+        filters.check(where)
+        if first < 1:
+            raise BadInput(f"a page has at least one item, not {first}")
+        mark = decode_cursor(after, ordering) if after else None
+        items: list[Node] = []
+        with self._read() as db:
+            names = source_names(db)
+            if known_at is not None:
+                rows = past.of_kind(db, kind, past.revision_at(db, known_at), names, ordering, mark)
+            else:
+                rows = _ordered(db, kind, ordering, mark)
+            for row in rows:
+                node = to_node(row, names, spaces)
+                if node is not None and filters.matches(node, where):
+                    items.append(node)
+                    if len(items) > first:
+                        break
+        more = len(items) > first
+        return Page(items[:first], encode_cursor(items[first - 1], ordering) if more else None)
+
+    # edges ---------------------------------------------------------------------------------------------
+
+    def expand(
+        self,
+        handles: Sequence[int],
+        direction: Direction,
+        kinds: Sequence[EdgeKind],
+        moment: Moment = NOW,
+        spaces: Spaces = None,
+    ) -> Expansion:
+        """See :meth:`graph_schema.store.GraphStore.expand`."""
+        if direction is Direction.BOTH:
+            raise BadInput("one hop goes UPSTREAM or DOWNSTREAM")
+        with self._read() as db:
+            return expand(db, handles, direction, kinds, moment, readable_origins(db, spaces))
+
+    def edges(self, beliefs: Sequence[int], *, known_at: Micros | None = None) -> list[Edge]:
+        """See :meth:`graph_schema.store.GraphStore.edges`."""
+        with self._read() as db:
+            rows = db.execute(
+                f"SELECT {_BELIEF} FROM (SELECT value FROM json_each(?)) k CROSS JOIN belief ON bid = k.value",
+                (listed(beliefs),),
+            )
+            found = {row[0]: BeliefRow(*row) for row in rows}
+            origins = origin_names(db)
+            ids: dict[int, str]
+            if known_at is not None:
+                rev = past.revision_at(db, known_at)
+                iids = {i for b in found.values() for i in (b.src, b.dst)}
+                named = past.node_by_ident(db, iids, rev)
+                nodes = past.nodes(db, set(named.values()), rev, source_names(db))
+                ids = {iid: nodes[nid].id for iid, nid in named.items()}
+                return [to_edge(b, ids[b.src], ids[b.dst], origins) for b in (found[i] for i in beliefs)]
+            nids = {n for b in found.values() for n in (b.src_nid, b.dst_nid)}
+            ids = dict(
+                db.execute(
+                    "SELECT nid, id FROM (SELECT value FROM json_each(?)) k CROSS JOIN node ON nid = k.value",
+                    (listed(nids),),
+                )
+            )
+        return [to_edge(b, ids[b.src_nid], ids[b.dst_nid], origins) for b in (found[i] for i in beliefs)]
+
+    # search --------------------------------------------------------------------------------------------
+
+    def search_text(
+        self, text: str, kinds: Sequence[NodeKind] = (), first: int = 20, *, spaces: Spaces = None
+    ) -> list[Hit]:
+        """See :meth:`graph_schema.store.GraphStore.search_text`."""
+        query = fts_query(text)
+        if query is None:
+            return []
+        codes = [NODE_CODES[k] for k in kinds]
+        hits: list[Hit] = []
+        with self._read() as db:
+            rows = db.execute(
+                "SELECT words.rowid, bm25(words) AS score FROM words JOIN node ON node.nid = words.rowid"
+                " WHERE words MATCH ?1 AND (?2 = '[]' OR node.kind IN (SELECT value FROM json_each(?2)))"
+                " ORDER BY score, words.rowid",
+                (query, listed(codes)),
+            )
+            while len(hits) < first:
+                page = rows.fetchmany(_SCAN if spaces is not None else first)
+                if not page:
+                    break
+                visible = (
+                    [row[0] for row in page]
+                    if spaces is None
+                    else [
+                        n.handle for n in self._get(db, [r[0] for r in page], None, spaces) if n is not None
+                    ]
+                )
+                allowed = set(visible)
+                hits.extend(Hit(row[0], -row[1]) for row in page if row[0] in allowed)
+        return hits[:first]
+
+    def search_vectors(
+        self, model: str, vector: Sequence[float], kinds: Sequence[NodeKind] = (), first: int = 20
+    ) -> list[Hit]:
+        """See :meth:`graph_schema.store.GraphStore.search_vectors`."""
+        from app.store.sqlite.vectors import Matrix
+
+        with self._read() as db:
+            state = db.execute(
+                "SELECT (SELECT max(rev) FROM revision), (SELECT value FROM counter WHERE name = 'vector')"
+            ).fetchone()
+            held = self._matrices.get(model)
+            if held is None or held[0] != state:
+                held = (state, Matrix(db, model))
+                self._matrices[model] = held
+        found = held[1].nearest(vector, [NODE_CODES[k] for k in kinds], first)
+        return [Hit(nid, score) for nid, score in found]
+
+    # the whole -----------------------------------------------------------------------------------------
+
+    def counts(self) -> Counts:
+        """See :meth:`graph_schema.store.GraphStore.counts`."""
+        with self._read() as db:
+            nodes = db.execute("SELECT kind, count(*) FROM node WHERE live GROUP BY kind").fetchall()
+            edges = db.execute(
+                "SELECT kind, count(*) FROM belief WHERE retired IS NULL GROUP BY kind"
+            ).fetchall()
+            records = db.execute("SELECT count(*) FROM record").fetchone()[0]
+            revision = db.execute("SELECT max(rev) FROM revision").fetchone()[0] or 0
+        return Counts(
+            {NODE_KINDS[k].value: n for k, n in nodes},
+            {EDGE_KINDS[k].value: n for k, n in edges},
+            records,
+            revision,
+        )
+
+    def refusals(self) -> list[str]:
+        """See :meth:`graph_schema.store.GraphStore.refusals`."""
+        with self._read() as db:
+            return sorted(_refusals(db))
+
+    def digest(self) -> str:
+        """See :meth:`graph_schema.store.GraphStore.digest`."""
+        with self._read() as db:
+            return digest_of(_state_lines(db))
+
+    def backup_digest(self) -> str:
+        """See :meth:`graph_schema.store.GraphStore.backup_digest`."""
+        total = sha256()
+        with self._read() as db:
+            for table, order in _TABLES:
+                for row in db.execute(f"SELECT * FROM {table} ORDER BY {order}"):
+                    plain = [v.hex() if isinstance(v, bytes) else v for v in row]
+                    total.update(to_json([table, plain]))
+        return total.hexdigest()
+
+
+_TABLES = (
+    ("revision", "rev"), ("source", "sid"), ("origin", "oid"), ("record", "rid"), ("ident", "iid"),
+    ("ident_past", "iid, since, until"), ("node", "nid"), ("fact_past", "iid, since, until, fact"),
+    ("belief", "bid"), ("joining", "jid"), ("keyed", "kid"), ("service", "collection, key"),
+    ("vector", "model, nid"),
+)  # fmt: skip
+
+
+def _commit_prefix(text: str) -> str | None:
+    """The start of a commit id, of at least four hex digits: bare or behind ``git.sha=``."""
+    value = text.strip().lower().removeprefix("git.sha=")
+    if 4 <= len(value) < 64 and all(c in "0123456789abcdef" for c in value):
+        return value
+    return None
+
+
+def _ordered(
+    db: sqlite3.Connection, kind: NodeKind, ordering: Ordering, mark: tuple[Any, str] | None
+) -> Iterator[NodeRow]:
+    """Live nodes of a kind behind a mark, in order, a batch at a time."""
+    way, than = ("DESC", "<") if ordering.descending else ("ASC", ">")
+    code = NODE_CODES[kind]
+    parts: list[tuple[str, str, tuple[Any, ...]]] = []
+    if ordering.by is Order.ID:
+        after = (f"AND id {than} ?", (mark[1],)) if mark else ("", ())
+        parts.append((after[0], f"id {way}", after[1]))
+    elif ordering.by is Order.NAME:
+        after = (f"AND (name, id) {than} (?, ?)", (mark[0], mark[1])) if mark else ("", ())
+        parts.append((after[0], f"name {way}, id {way}", after[1]))
+    else:
+        # Nodes without a creation time come last in either direction.
+        if mark is None or mark[0] is not None:
+            bound, values = (f"AND (created_at, id) {than} (?, ?)", mark) if mark else ("", ())
+            parts.append(
+                (f"AND created_at IS NOT NULL {bound}", f"created_at {way}, id {way}", tuple(values))
+            )
+        bound, values = (f"AND id {than} ?", (mark[1],)) if mark and mark[0] is None else ("", ())
+        parts.append((f"AND created_at IS NULL {bound}", f"id {way}", tuple(values)))
+    for condition, order, values in parts:
+        rows = db.execute(
+            f"SELECT {_NODE} FROM node WHERE kind = ? AND live {condition} ORDER BY {order}", (code, *values)
+        )
+        while page := rows.fetchmany(_SCAN):
+            for row in page:
+                yield decode_node(row)
+
+
+def _texts(db: sqlite3.Connection) -> dict[int, str]:
+    return dict(db.execute("SELECT iid, text FROM ident"))
+
+
+def _refusals(db: sqlite3.Connection) -> Iterable[str]:
+    rows = [_join(r) for r in db.execute(f"SELECT {_JOIN} FROM joining WHERE NOT accepted")]
+    iids = {i for row in rows for i in (row.a, row.b)}
+    texts = dict(
+        db.execute(
+            "SELECT iid, text FROM (SELECT value FROM json_each(?)) k CROSS JOIN ident ON iid = k.value",
+            (listed(iids),),
+        )
+    )
+    return [refusal(row, texts[row.a], texts[row.b]) for row in rows]
+
+
+def _state_lines(db: sqlite3.Connection) -> Iterator[bytes]:
+    texts = _texts(db)
+    names = {sid: name for sid, (name, _, _) in source_names(db).items()}
+    origins = origin_names(db)
+    for row in db.execute(f"SELECT {_NODE} FROM node WHERE live"):
+        yield node_line(decode_node(row), texts, names)
+    for row in db.execute(f"SELECT {_BELIEF} FROM belief WHERE retired IS NULL"):
+        yield belief_line(BeliefRow(*row), texts, origins)
+    for text in _refusals(db):
+        yield refusal_line(text)

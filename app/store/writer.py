@@ -1,0 +1,414 @@
+"""The writer: what a transaction does to the graph, once for both engines.
+
+Whatever order records arrive in, the outcome is the same: records are ordered by version, identity is a
+function of the join claims, derived edges a function of the claims under their key.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, TypeVar
+
+from app.store.batch import Batch
+from app.store.claims import Reading, kinds_in, read
+from app.store.engine import Engine
+from app.store.rows import (
+    Fact,
+    IdentRow,
+    JoinRow,
+    KeyedRow,
+    Marks,
+    RecordRow,
+    SourceRow,
+    from_json,
+    pack,
+    to_json,
+    unpack_marks,
+)
+from graph_schema.claims import Record
+from graph_schema.edges import EDGE_CODES, EdgeKind
+from graph_schema.identity import Verdict
+from graph_schema.store import Derived, Held, KeyedClaim, Source, Written
+from graph_schema.times import Micros
+
+T = TypeVar("T")
+
+_SAME_AS = EDGE_CODES[EdgeKind.SAME_AS]
+
+
+class Writer:
+    """One transaction. Made anew by an engine for every attempt; implements
+    :class:`graph_schema.store.Transaction`."""
+
+    def __init__(self, engine: Engine, now: Micros, revision: int) -> None:
+        self._engine = engine
+        self._now = now
+        self._revision = revision
+        self._counters_before = dict(engine.counters())
+        self._counters = dict(self._counters_before)
+        self._sources = {row.name: row for row in engine.sources()}
+        self._source_of = {row.sid: (row.name, row.type) for row in self._sources.values()}
+        self._origins = dict(engine.origins())
+        self.changed = False
+
+    @property
+    def now(self) -> Micros:
+        """The store's time at the start of the transaction, microseconds."""
+        return self._now
+
+    @property
+    def revision(self) -> int:
+        """The revision that this transaction makes, if it changes anything."""
+        return self._revision
+
+    def close(self) -> None:
+        """Write the counters back; called by the store before it commits."""
+        if self._counters != self._counters_before:
+            self._engine.put_counters(self._counters)
+
+    # writing -------------------------------------------------------------------------------------------
+
+    def write(self, source: Source, records: Sequence[Record]) -> Written:
+        """See :meth:`graph_schema.store.Transaction.write`."""
+        written = Written()
+        row = self._source(source)
+        held = self._engine.records(row.sid, [r.key for r in records])
+        returned: list[str] = []
+        work: dict[str, tuple[Record, bytes]] = {}
+        versions: dict[int, int] = {}
+        for record in records:
+            digest = blake2b(pack(record.claims), digest_size=16).digest()
+            before = held.get(record.key)
+            state = (before.version, before.digest) if before is not None else None
+            if record.key in work:
+                chosen, chosen_digest = work[record.key]
+                state = (chosen.version, chosen_digest)
+            elif before is not None and before.rid in versions:
+                state = (versions[before.rid], before.digest)
+            if state is not None and (record.version, digest) <= state:
+                if digest == state[1]:
+                    written.unchanged += 1
+                else:
+                    written.stale += 1
+                continue
+            if before is not None and before.gone_at is not None:
+                returned.append(record.key)
+            if before is not None and digest == before.digest:
+                work.pop(record.key, None)
+                versions[before.rid] = record.version
+                written.unchanged += 1
+                continue
+            if before is not None:
+                versions.pop(before.rid, None)
+            work[record.key] = (record, digest)
+        if work or versions:
+            self._write(row, held, list(work.values()), versions, written)
+        if returned:
+            self.retire(source, returned, None)
+        return written
+
+    def _write(
+        self,
+        source: SourceRow,
+        held: dict[str, RecordRow],
+        work: list[tuple[Record, bytes]],
+        versions: dict[int, int],
+        written: Written,
+    ) -> None:
+        batch = self._batch(written)
+        batch.changes.versions = list(versions.items())
+        kinds = {}
+        for record, _ in work:
+            kinds_in(record, kinds)
+        batch.load(kinds.keys(), kinds)
+        oid = self._origin((source.sid,))
+        old = [(held[r.key], unpack_marks(held[r.key].marks)) for r, _ in work if r.key in held]
+        before = _Before(batch, old)
+        for record, digest in work:
+            row = held.get(record.key)
+            reading = read(record, source, batch)
+            if row is None:
+                rid = self._counters["record"] = self._counters.get("record", 0) + 1
+                marks = self._add(batch, source, rid, oid, reading)
+                batch.changes.new_records.append(
+                    RecordRow(rid, source.sid, record.key, record.type, record.version, digest, pack(marks))
+                )
+                written.new += 1
+            else:
+                marks = self._replace(batch, source, row, oid, reading, before)
+                row.type, row.version, row.digest = record.type, record.version, digest
+                row.marks = pack(marks)
+                batch.changes.records.append(row)
+                written.changed += 1
+        if work:
+            self.changed = True
+        batch.finish()
+
+    def _add(self, batch: Batch, source: SourceRow, rid: int, oid: int, reading: Reading) -> Marks:
+        """Everything that a new record says."""
+        for iid, (at, properties) in reading.facts.items():
+            batch.fact_puts[iid].append(Fact(iid, rid, source.sid, at, self._revision, None, properties))
+        links = [
+            (content[0], content[1], content[2], batch.open_belief(content, oid, rid, None))
+            for content in reading.links
+        ]
+        joins = [self._join(batch, join, oid, rid) for join in reading.joins]
+        keyed = [self._keyed(batch, row, rid) for row in reading.keyed]
+        return Marks(list(reading.facts), links, joins, keyed)
+
+    def _replace(
+        self, batch: Batch, source: SourceRow, row: RecordRow, oid: int, reading: Reading, before: _Before
+    ) -> Marks:
+        """What a record says now, against what it said before: only the difference is touched."""
+        marks = before.marks[row.rid]
+        facts = dict(reading.facts)
+        for iid in marks.facts:
+            fact = before.fact(batch, iid, row.rid)
+            if fact is not None and facts.get(iid) == (fact.at, fact.properties):
+                del facts[iid]
+            else:
+                batch.fact_drops[iid].add(row.rid)
+                batch.dropped.add(iid)
+        for iid, (at, properties) in facts.items():
+            batch.fact_puts[iid].append(Fact(iid, row.rid, source.sid, at, self._revision, None, properties))
+        links: list[tuple[int, int, int, int]] = []
+        wanted = Counter(reading.links)
+        for belief in before.beliefs.get(row.rid, ()):
+            if wanted[belief.content] > 0:
+                wanted[belief.content] -= 1
+                links.append((belief.kind, belief.src, belief.dst, belief.bid))
+            else:
+                batch.retire_belief(belief)
+        for content in wanted.elements():
+            links.append((content[0], content[1], content[2], batch.open_belief(content, oid, row.rid, None)))
+        joins: list[tuple[int, int, int]] = []
+        wanted_joins = {j.content: j for j in reading.joins}
+        gone_joins = []
+        for held in before.joins.get(row.rid, ()):
+            if wanted_joins.pop(held.content, None) is not None:
+                joins.append((held.jid, held.a, held.b))
+            else:
+                gone_joins.append(held)
+        batch.drop_joins(gone_joins)
+        joins.extend(self._join(batch, join, oid, row.rid) for join in wanted_joins.values())
+        keyed: list[int] = []
+        wanted_keyed = {k.content: k for k in reading.keyed}
+        for held_keyed in before.keyed.get(row.rid, ()):
+            if wanted_keyed.pop(held_keyed.content, None) is not None:
+                keyed.append(held_keyed.kid)
+            else:
+                batch.drop_keyed(held_keyed)
+        keyed.extend(self._keyed(batch, k, row.rid) for k in wanted_keyed.values())
+        return Marks(list(reading.facts), links, joins, keyed)
+
+    def _join(self, batch: Batch, row: JoinRow, oid: int, rid: int) -> tuple[int, int, int]:
+        row.jid = self._counters["join"] = self._counters.get("join", 0) + 1
+        row.oid, row.rid = oid, rid
+        batch.add_join(row)
+        return (row.jid, row.a, row.b)
+
+    def _keyed(self, batch: Batch, row: KeyedRow, rid: int) -> int:
+        row.kid = self._counters["keyed"] = self._counters.get("keyed", 0) + 1
+        row.rid = rid
+        batch.add_keyed(row)
+        return row.kid
+
+    # deriving ------------------------------------------------------------------------------------------
+
+    def keyed(
+        self,
+        rule: str,
+        key: str,
+        *,
+        role: str | None = None,
+        since: Micros | None = None,
+        until: Micros | None = None,
+        descending: bool = False,
+        limit: int | None = None,
+    ) -> list[KeyedClaim]:
+        """See :meth:`graph_schema.store.Transaction.keyed`."""
+        rows = self._engine.keyed(rule, key, role, since, until, descending, limit)
+        return [self._claim(row, ref, by) for row, ref, by in rows]
+
+    def _claim(self, row: KeyedRow, ref: IdentRow | None, by: IdentRow | None) -> KeyedClaim:
+        return KeyedClaim(
+            anchor=row.anchor,
+            role=row.role,
+            ref=ref.text if ref else None,
+            node=ref.nid if ref else None,
+            by=by.text if by else None,
+            by_node=by.nid if by else None,
+            at=row.at,
+            until=row.until,
+            data=from_json(row.data) if row.data else {},
+            source=self._source_of[row.sid][0],
+        )
+
+    def matching(self, scheme: str, value: str) -> list[tuple[str, int]]:
+        """See :meth:`graph_schema.store.Transaction.matching`."""
+        return sorted((row.text, row.nid) for row in self._engine.matching(scheme, value))
+
+    def derive(self, rule: str, key: str, found: Mapping[str, Sequence[Derived]]) -> Written:
+        """See :meth:`graph_schema.store.Transaction.derive`."""
+        written = Written()
+        anchors = {_anchor(rule, key, anchor): anchor for anchor in found}
+        held = self._engine.derived(anchors)
+        held_joins = self._engine.joins_anchored(anchors)
+        if not held and not held_joins and not any(found.values()):
+            return written
+        batch = self._batch(written)
+        edges = [d.edge for derived in found.values() for d in derived]
+        batch.load({e.src for e in edges} | {e.dst for e in edges}, {})
+        wanted: Counter[tuple[Any, ...]] = Counter()
+        joins: dict[tuple[Any, ...], JoinRow] = {}
+        for number, name in anchors.items():
+            for derived in found[name]:
+                edge = derived.edge
+                src, dst = batch.by_text[edge.src], batch.by_text[edge.dst]
+                batch.check_edge(edge.kind, src, dst)
+                oid = self._origin(tuple(sorted({self._sources[s].sid for s in derived.sources})))
+                code = EDGE_CODES[edge.kind]
+                data = batch.pack(edge.properties, edge.evidence)
+                if code == _SAME_AS:
+                    join = JoinRow(
+                        0, src.iid, dst.iid, Verdict.DERIVED, oid, 0, number, (rule, f"{key} {name}"),
+                        edge.since, edge.until, data, False, None,
+                    )  # fmt: skip
+                    joins[(number, join.content, oid)] = join
+                else:
+                    content = (code, src.iid, dst.iid, edge.since, edge.until, data)
+                    wanted[(number, content, oid)] = 1
+        for belief in held:
+            mark = (belief.anchor, belief.content, belief.oid)
+            if wanted[mark] > 0:
+                wanted[mark] -= 1
+            else:
+                batch.retire_belief(belief)
+        for number, content, oid in wanted.elements():
+            batch.open_belief(content, oid, 0, number)
+        gone = [row for row in held_joins if joins.pop((row.anchor, row.content, row.oid), None) is None]
+        batch.drop_joins(gone)
+        for join in joins.values():
+            self._join(batch, join, join.oid, 0)
+        if batch.changes.new_beliefs or batch.changes.new_joins or gone or written.edges_retired:
+            self.changed = True
+            batch.finish()
+        return written
+
+    # retiring ------------------------------------------------------------------------------------------
+
+    def held(self, source: Source, type: str, after: str = "", limit: int = 10_000) -> list[Held]:
+        """See :meth:`graph_schema.store.Transaction.held`."""
+        row = self._sources.get(source.name)
+        if row is None:
+            return []
+        return [Held(key, gone) for key, gone in self._engine.held(row.sid, type, after, limit)]
+
+    def retire(self, source: Source, keys: Sequence[str], at: Micros | None) -> int:
+        """See :meth:`graph_schema.store.Transaction.retire`."""
+        row = self._sources.get(source.name)
+        if row is None:
+            return 0
+        records = self._engine.records(row.sid, keys)
+        batch = self._batch(Written())
+        changing = [r for r in records.values() if (r.gone_at is None) is not (at is None)]
+        if not changing:
+            return 0
+        marks = {r.rid: unpack_marks(r.marks) for r in changing}
+        batch.rows({iid for m in marks.values() for iid in m.facts})
+        nodes = self._engine.nodes({batch.node_of(i) for m in marks.values() for i in m.facts})
+        for record in changing:
+            record.gone_at = at
+            batch.changes.records.append(record)
+            for iid in marks[record.rid].facts:
+                for fact in nodes[batch.node_of(iid)].facts:
+                    if fact.rid == record.rid and fact.iid == iid:
+                        batch.fact_drops[iid].add(record.rid)
+                        batch.fact_puts[iid].append(
+                            Fact(iid, fact.rid, fact.sid, fact.at, self._revision, at, fact.properties)
+                        )
+        self.changed = True
+        batch.finish()
+        return len(changing)
+
+    # service records -----------------------------------------------------------------------------------
+
+    def service_get(self, collection: str, key: str) -> Any | None:
+        """See :meth:`graph_schema.store.Transaction.service_get`."""
+        return self._engine.service_get(collection, key)
+
+    def service_put(self, collection: str, key: str, value: Any) -> None:
+        """See :meth:`graph_schema.store.Transaction.service_put`."""
+        self._engine.service_put(collection, key, value)
+
+    def service_delete(self, collection: str, key: str) -> None:
+        """See :meth:`graph_schema.store.Transaction.service_delete`."""
+        self._engine.service_delete(collection, key)
+
+    def service_list(
+        self, collection: str, *, prefix: str = "", after: str = "", limit: int = 1_000
+    ) -> list[tuple[str, Any]]:
+        """See :meth:`graph_schema.store.Transaction.service_list`."""
+        return list(self._engine.service_list(collection, prefix, after, limit))
+
+    # sources -------------------------------------------------------------------------------------------
+
+    def _batch(self, written: Written) -> Batch:
+        return Batch(self._engine, self._counters, self._source_of, self._revision, written)
+
+    def _source(self, source: Source) -> SourceRow:
+        held = self._sources.get(source.name)
+        if held is None:
+            sid = self._counters["source"] = self._counters.get("source", 0) + 1
+            held = SourceRow(sid, source.name, source.type, source.space)
+        elif (held.type, held.space) == (source.type, source.space):
+            return held
+        else:
+            held = SourceRow(held.sid, source.name, source.type, source.space)
+        self._engine.put_source(held)
+        self._sources[source.name] = held
+        self._source_of[held.sid] = (held.name, held.type)
+        return held
+
+    def _origin(self, sids: tuple[int, ...]) -> int:
+        oid = self._origins.get(sids)
+        if oid is None:
+            oid = self._counters["origin"] = self._counters.get("origin", 0) + 1
+            self._origins[sids] = oid
+            self._engine.put_origin(oid, sids)
+        return oid
+
+
+class _Before:
+    """What changed records held before, read in bulk."""
+
+    def __init__(self, batch: Batch, old: list[tuple[RecordRow, Marks]]) -> None:
+        self.marks = {row.rid: marks for row, marks in old}
+        self.beliefs = _by_record(batch.engine.beliefs([link for _, m in old for link in m.links]))
+        self.joins = _by_record(batch.engine.joins([j[0] for _, m in old for j in m.joins]))
+        self.keyed = _by_record(batch.engine.keyed_rows([k for _, m in old for k in m.keyed]))
+        iids = {iid for _, m in old for iid in m.facts}
+        batch.rows(iids)
+        nodes = batch.engine.nodes({batch.node_of(i) for i in iids})
+        self._facts: dict[tuple[int, int], Fact] = {
+            (fact.iid, fact.rid): fact for node in nodes.values() for fact in node.facts
+        }
+
+    def fact(self, batch: Batch, iid: int, rid: int) -> Fact | None:
+        """What the record said of the identifier."""
+        return self._facts.get((iid, rid))
+
+
+def _by_record(rows: Sequence[Any]) -> dict[int, list[Any]]:
+    found: dict[int, list[Any]] = {}
+    for row in rows:
+        found.setdefault(row.rid, []).append(row)
+    return found
+
+
+def _anchor(rule: str, key: str, anchor: str) -> int:
+    """A derivation's anchor as a positive 63-bit number."""
+    digest = blake2b(to_json([rule, key, anchor]), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1

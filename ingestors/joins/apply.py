@@ -1,0 +1,55 @@
+"""Writing records and deriving from them, in one transaction. Corrections by people take this way too."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from types import MappingProxyType
+
+from graph_schema.claims import Record
+from graph_schema.errors import BadClaim
+from graph_schema.store import Source, Touch, Transaction, Written
+from ingestors.joins import content, references, slots, trees
+from ingestors.joins.rule import Rule
+
+RULES: MappingProxyType[str, Rule] = MappingProxyType(
+    {"slot": slots.rule, "open": references.rule, "tree": trees.rule, "content": content.rule}
+)
+
+#: Keyed claims that are only read: look-up names, and what a rule reads beside its own key.
+PASSIVE = frozenset({"find", "tree_state"})
+
+#: Derived edges can move identity, which can touch derivations again; real chains are two or three long.
+_MAX_ROUNDS = 50
+
+
+def apply(tx: Transaction, source: Source, records: Sequence[Record]) -> Written:
+    """Write records and bring everything derived from them up to date."""
+    written = tx.write(source, records)
+    derive(tx, written)
+    return written
+
+
+def derive(tx: Transaction, written: Written) -> None:
+    """Run the rules that a write touched, and those that they touch in turn. Counts go into ``written``."""
+    for _ in range(_MAX_ROUNDS):
+        touched, written.touched = written.touched, []
+        if not touched:
+            return
+        for (name, key), touches in _grouped(touched).items():
+            rule = RULES.get(name)
+            if rule is None:
+                raise BadClaim(f"no rule is called {name!r}; there are {', '.join(sorted(RULES))}")
+            outcome = rule(tx, key, touches)
+            if outcome.found:
+                written.add(tx.derive(name, key, outcome.found))
+            written.touched.extend(outcome.also)
+    raise BadClaim("derivation does not come to rest; the claims written last contradict each other")
+
+
+def _grouped(touched: Sequence[Touch]) -> dict[tuple[str, str], list[Touch]]:
+    groups: dict[tuple[str, str], list[Touch]] = defaultdict(list)
+    for touch in touched:
+        if touch.rule not in PASSIVE:
+            groups[touch.rule, touch.key].append(touch)
+    return groups

@@ -1,0 +1,22 @@
+"""What a rule is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from graph_schema.store import Derived, Touch, Transaction
+
+Found = Mapping[str, Sequence[Derived]]
+"""Edges by the anchor of the claim that they are derived from. An anchor with no edges loses what it had."""
+
+
+class Outcome(NamedTuple):
+    """What a rule found under a key, and other keys that have to be derived again because of it."""
+
+    found: Found
+    also: tuple[Touch, ...] = ()
+
+
+Rule = Callable[[Transaction, str, Sequence[Touch]], Outcome]
+"""``rule(tx, key, touches)``: reads claims through ``tx``, writes nothing. ``touches`` tell what changed."""
