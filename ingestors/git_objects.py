@@ -1,7 +1,7 @@
 """Reading git repositories that nobody vouches for.
 
-Only plumbing is called, with the repository's own config kept from running anything: no hooks, no monitors,
-no filters, no pagers, no signature programs, no transports. Nothing is checked out.
+Only plumbing is called (see :mod:`ingestors.git_command`): no hooks, no monitors, no filters, no signature
+programs, no transports. Nothing is checked out.
 """
 
 from __future__ import annotations
@@ -9,45 +9,23 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 from pydantic import Field, model_validator
 
 from graph_schema import normalise
 from graph_schema.errors import BadInput
+from ingestors.git_command import run_git
+from ingestors.git_format import Change, Commit, batch, parse_commit, raw_changes
 from ingestors.http import shown
 from ingestors.paths import LocalPath
 from ingestors.source import SourceConfig, SourceError, Unreachable
 
-_NEUTRAL = (
-    "core.fsmonitor=",
-    "core.hooksPath=/dev/null",
-    "core.pager=cat",
-    "core.attributesFile=/dev/null",
-    "log.showSignature=false",
-    "gpg.program=/bin/false",
-    "diff.external=",
-    "protocol.ext.allow=never",
-    "safe.directory=*",
-    "gc.auto=0",
-    "maintenance.auto=false",
-)
-_ENVIRONMENT = {
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_OPTIONAL_LOCKS": "0",
-    "GIT_NO_REPLACE_OBJECTS": "1",
-    "GIT_NO_LAZY_FETCH": "1",
-    "GIT_GRAFT_FILE": os.devnull,
-    "GIT_PAGER": "cat",
-    "LC_ALL": "C",
-}
 _CHUNK = 2_000
 MAX_BLOB = 8 * 2**20
+_BATCH_BYTES = 64 * 2**20
 
 
 class GitConfig(SourceConfig):
@@ -70,26 +48,6 @@ class Ref(NamedTuple):
 
     name: str
     sha: str
-
-
-class Change(NamedTuple):
-    """One path that differs between two trees; ``oid`` is the new object, None where it was deleted."""
-
-    path: str
-    oid: str | None
-    is_tree: bool
-
-
-class Commit(msgspec.Struct, frozen=True):
-    """A commit object, taken apart. Times are in seconds since 1970, as written, however odd."""
-
-    sha: str
-    tree: str
-    author: str
-    author_email: str
-    authored: int
-    committed: int
-    message: str
 
 
 class GitRepository:
@@ -209,15 +167,35 @@ class GitRepository:
             sizes = self._run(
                 "cat-file", "--buffer", "--batch-check=%(objectname) %(objectsize)", stdin=asked
             )
-            fit = [
-                line.split(" ")[0]
-                for line in sizes.decode(errors="replace").splitlines()
-                if line.rpartition(" ")[2].isdigit() and int(line.rpartition(" ")[2]) <= limit
-            ]
+            fit: list[str] = []
+            weight = 0
+            for line in sizes.decode(errors="replace").splitlines():
+                oid, _, size = line.rpartition(" ")
+                if not size.isdigit() or int(size) > limit:
+                    continue
+                if fit and weight + int(size) > _BATCH_BYTES:
+                    yield from self._contents(fit)
+                    fit, weight = [], 0
+                fit.append(oid)
+                weight += int(size)
             if fit:
-                yield from _batch(
-                    self._run("cat-file", "--buffer", "--batch", stdin="\n".join([*fit, ""]).encode())
-                )
+                yield from self._contents(fit)
+
+    def _contents(self, oids: Sequence[str]) -> Iterator[tuple[str, str, bytes]]:
+        yield from batch(self._run("cat-file", "--buffer", "--batch", stdin="\n".join([*oids, ""]).encode()))
+
+    def places(self, specs: Sequence[tuple[str, str]]) -> list[str | None]:
+        """The object at each (commit, path), None where there is none."""
+        safe = [spec for spec in specs if "\n" not in spec[1]]
+        asked = "".join(f"{commit}:{path}\n" for commit, path in safe)
+        answer = self._run(
+            "cat-file", "--batch-check=%(objectname)", stdin=asked.encode("utf-8", "surrogateescape")
+        )
+        found: dict[tuple[str, str], str] = {}
+        for spec, line in zip(safe, answer.decode(errors="replace").splitlines(), strict=True):
+            if not line.endswith((" missing", " ambiguous")):
+                found[spec] = line
+        return [found.get(spec) for spec in specs]
 
     def commits(self, shas: Sequence[str]) -> Iterator[Commit]:
         """Commit objects, in order. Objects that are no commits, or broken, are left out."""
@@ -237,49 +215,11 @@ class GitRepository:
                 "--no-ext-diff", "--no-textconv", "--end-of-options", "--", *paths,
                 stdin="".join(f"{old} {new}\n" for old, new in chunk).encode(),
             )  # fmt: skip
-            yield from _changes(told, chunk)
+            yield from raw_changes(told, chunk)
 
     def empty_tree(self) -> str:
         """The id of the tree with nothing in it, made known to this repository's hash."""
         return self._run("hash-object", "-t", "tree", "--stdin").decode().strip()
-
-
-def run_git(arguments: Sequence[str], *, stdin: bytes = b"", timeout: float, network: bool = False) -> bytes:
-    """Run git with everything neutral that could run something else. Raises SourceError, Unreachable."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    environ |= _ENVIRONMENT
-    if network:
-        # The user's own config may hold credentials; the remote's cannot reach us.
-        environ["GIT_ALLOW_PROTOCOL"] = "https:http:ssh:git:file"
-        environ["GIT_SSH_COMMAND"] = os.environ.get("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
-        for name in ("GIT_CONFIG_GLOBAL", "GIT_ASKPASS"):
-            if name in os.environ:
-                environ[name] = os.environ[name]
-    else:
-        environ["GIT_ALLOW_PROTOCOL"] = "none"
-        environ["GIT_CONFIG_GLOBAL"] = os.devnull
-    settings = [part for setting in _NEUTRAL for part in ("-c", setting)]
-    try:
-        done = subprocess.run(
-            ["git", "--no-pager", *settings, *arguments],
-            input=stdin, capture_output=True, timeout=timeout, env=environ, check=False,
-        )  # fmt: skip
-    except FileNotFoundError:
-        raise SourceError("git is not installed, or not on the PATH") from None
-    except subprocess.TimeoutExpired:
-        raise Unreachable(f"git took longer than {timeout:.0f} s and was ended") from None
-    if done.returncode:
-        lines = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
-        said = next(
-            (line for line in lines if line.startswith("fatal:")), lines[-1] if lines else "no reason given"
-        )
-        message = f"git {_verb(arguments)}: {said.removeprefix('fatal: ')[:300]}"
-        raise Unreachable(message) if network else SourceError(message)
-    return done.stdout
-
-
-def _verb(arguments: Sequence[str]) -> str:
-    return arguments[2] if len(arguments) > 2 and arguments[0] in ("-C", "--git-dir") else arguments[0]
 
 
 def open_repository(config: GitConfig) -> GitRepository:
@@ -308,92 +248,3 @@ def open_repository(config: GitConfig) -> GitRepository:
     except Unreachable as problem:
         raise Unreachable(f"{shown(url)}: {problem}") from None
     return GitRepository(folder)
-
-
-def parse_commit(sha: str, content: bytes) -> Commit | None:
-    """A commit object taken apart; None for one without a tree. Texts are read in the encoding it names."""
-    head, _, body = content.partition(b"\n\n")
-    fields: dict[bytes, bytes] = {}
-    for line in head.split(b"\n"):
-        if not line.startswith(b" "):
-            key, _, value = line.partition(b" ")
-            fields.setdefault(key, value)
-    if b"tree" not in fields:
-        return None
-    encoding = fields.get(b"encoding", b"utf-8").decode("ascii", "replace")
-    author, email, authored = _signature(fields.get(b"author", b""), encoding)
-    _, _, committed = _signature(fields.get(b"committer", b""), encoding)
-    return Commit(
-        sha,
-        fields[b"tree"].decode("ascii", "replace"),
-        author,
-        email,
-        authored,
-        committed,
-        _decode(body, encoding),
-    )
-
-
-def _signature(raw: bytes, encoding: str) -> tuple[str, str, int]:
-    who, _, when = raw.rpartition(b"> ")
-    name, _, email = who.rpartition(b"<")
-    seconds = when.split(b" ")[0]
-    at = int(seconds) if re.fullmatch(rb"-?\d{1,15}", seconds) else 0
-    return _decode(name, encoding).strip(), _decode(email, encoding).strip(), at
-
-
-def _decode(raw: bytes, encoding: str) -> str:
-    try:
-        return raw.decode(encoding, "replace")
-    except (LookupError, ValueError):
-        return raw.decode("utf-8", "replace")
-
-
-def _batch(told: bytes) -> Iterator[tuple[str, str, bytes]]:
-    at = 0
-    while at < len(told):
-        end = told.index(b"\n", at)
-        words = told[at:end].decode("ascii", "replace").split(" ")
-        at = end + 1
-        if len(words) != 3 or not words[2].isdigit():
-            continue  # missing
-        size = int(words[2])
-        yield words[0], words[1], told[at : at + size]
-        at += size + 1
-
-
-def _changes(told: bytes, pairs: Sequence[tuple[str, str]]) -> Iterator[list[Change]]:
-    """Read ``diff-tree --stdin -z``: before each pair's changes stands ``<old> <new>`` and a line feed; pairs
-    that do not differ may be left out."""
-    place = 0
-    found: list[Change] = []
-    heads = [f"{old} {new}\n".encode() for old, new in pairs]
-    current = -1
-    at = 0
-    while at < len(told):
-        if told[at : at + 1] != b":":
-            end = told.index(b"\n", at) + 1
-            head = told[at:end]
-            while current >= 0 and place <= current:
-                yield found
-                found = []
-                place += 1
-            current = heads.index(head, place)
-            while place < current:
-                yield []
-                place += 1
-            at = end
-            continue
-        end = told.index(b"\0", at)
-        _, mode, _, oid, status = told[at + 1 : end].split(b" ")[:5]
-        stop = told.index(b"\0", end + 1)
-        path = told[end + 1 : stop].decode("utf-8", "surrogateescape")
-        new = None if status.startswith(b"D") else oid.decode("ascii")
-        found.append(Change(path, new, mode == b"040000"))
-        at = stop + 1
-    if current >= 0:
-        yield found
-        place += 1
-    while place < len(pairs):
-        yield []
-        place += 1

@@ -12,8 +12,9 @@ from graph_schema.edges import EdgeKind
 from graph_schema.errors import BadInput
 from graph_schema.identifiers import identifier
 from graph_schema.kinds import NodeKind
-from graph_schema.times import Micros, checked, parse_time
-from ingestors.git_objects import Commit, GitConfig, GitRepository, Ref, open_repository
+from graph_schema.times import Micros, checked, format_time, parse_time
+from ingestors.git_format import Commit
+from ingestors.git_objects import GitConfig, GitRepository, Ref, open_repository
 from ingestors.source import Discovered, Item, Pulled, Source, SourceError
 
 _PAGE = 1_000
@@ -24,8 +25,8 @@ _PREFIXES = ("refs/heads", "refs/remotes", "refs/tags")
 
 
 class GitSource(Source):
-    """Commits that the chosen branches and tags reach. ``include`` and ``exclude`` are globs over the
-    names of branches and tags (``main``, ``release/*``, ``origin/main``); ``since`` leaves out older commits."""
+    """Commits that the chosen branches and tags reach. ``include`` and ``exclude`` are globs over
+    their names (``main``, ``release/*``, ``origin/main``); ``since`` leaves out older commits."""
 
     type: ClassVar[str] = "git"
     config_model = GitConfig
@@ -85,8 +86,8 @@ class GitSource(Source):
             "name": f"{item.key[:7]} {data['subject']}".strip(),
             "author": data["author"],
             "authorEmail": data["email"],
-            "committedAt": at,
-            "authoredAt": _micros(data["authored"]),
+            "committedAt": _written(at),
+            "authoredAt": _written(_micros(data["authored"])),
             "message": message,
             "createdAt": at,
             "url": _web(data["repository"], "commit", item.key),
@@ -213,3 +214,7 @@ def _micros(seconds: int) -> Micros | None:
         return checked(seconds * 1_000_000)
     except BadInput:
         return None
+
+
+def _written(at: Micros | None) -> str | None:
+    return None if at is None else format_time(at)

@@ -1,0 +1,118 @@
+"""What git's plumbing prints, taken apart. Pure functions; nothing here trusts what it reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+
+class Change(NamedTuple):
+    """One path that differs between two trees; ``oid`` is the new object, None where it was deleted."""
+
+    path: str
+    oid: str | None
+    is_tree: bool
+
+
+class Commit(msgspec.Struct, frozen=True):
+    """A commit object, taken apart. Times are in seconds since 1970, as written, however odd."""
+
+    sha: str
+    tree: str
+    author: str
+    author_email: str
+    authored: int
+    committed: int
+    message: str
+
+
+def parse_commit(sha: str, content: bytes) -> Commit | None:
+    """A commit object taken apart; None for one without a tree. Texts are read in the encoding it names."""
+    head, _, body = content.partition(b"\n\n")
+    fields: dict[bytes, bytes] = {}
+    for line in head.split(b"\n"):
+        if not line.startswith(b" "):
+            key, _, value = line.partition(b" ")
+            fields.setdefault(key, value)
+    if b"tree" not in fields:
+        return None
+    encoding = fields.get(b"encoding", b"utf-8").decode("ascii", "replace")
+    author, email, authored = _signature(fields.get(b"author", b""), encoding)
+    _, _, committed = _signature(fields.get(b"committer", b""), encoding)
+    return Commit(
+        sha,
+        fields[b"tree"].decode("ascii", "replace"),
+        author,
+        email,
+        authored,
+        committed,
+        _decode(body, encoding),
+    )
+
+
+def _signature(raw: bytes, encoding: str) -> tuple[str, str, int]:
+    who, _, when = raw.rpartition(b"> ")
+    name, _, email = who.rpartition(b"<")
+    seconds = when.split(b" ")[0]
+    at = int(seconds) if re.fullmatch(rb"-?\d{1,15}", seconds) else 0
+    return _decode(name, encoding).strip(), _decode(email, encoding).strip(), at
+
+
+def _decode(raw: bytes, encoding: str) -> str:
+    try:
+        return raw.decode(encoding, "replace")
+    except (LookupError, ValueError):
+        return raw.decode("utf-8", "replace")
+
+
+def batch(told: bytes) -> Iterator[tuple[str, str, bytes]]:
+    at = 0
+    while at < len(told):
+        end = told.index(b"\n", at)
+        words = told[at:end].decode("ascii", "replace").split(" ")
+        at = end + 1
+        if len(words) != 3 or not words[2].isdigit():
+            continue  # missing
+        size = int(words[2])
+        yield words[0], words[1], told[at : at + size]
+        at += size + 1
+
+
+def raw_changes(told: bytes, pairs: Sequence[tuple[str, str]]) -> Iterator[list[Change]]:
+    """Read ``diff-tree --stdin -z``: before each pair's changes stands ``<old> <new>`` and a line feed; pairs
+    that do not differ may be left out."""
+    place = 0
+    found: list[Change] = []
+    heads = [f"{old} {new}\n".encode() for old, new in pairs]
+    current = -1
+    at = 0
+    while at < len(told):
+        if told[at : at + 1] != b":":
+            end = told.index(b"\n", at) + 1
+            head = told[at:end]
+            while current >= 0 and place <= current:
+                yield found
+                found = []
+                place += 1
+            current = heads.index(head, place)
+            while place < current:
+                yield []
+                place += 1
+            at = end
+            continue
+        end = told.index(b"\0", at)
+        _, mode, _, oid, status = told[at + 1 : end].split(b" ")[:5]
+        stop = told.index(b"\0", end + 1)
+        path = told[end + 1 : stop].decode("utf-8", "surrogateescape")
+        new = None if status.startswith(b"D") else oid.decode("ascii")
+        found.append(Change(path, new, mode == b"040000"))
+        at = stop + 1
+    if current >= 0:
+        yield found
+        place += 1
+    while place < len(pairs):
+        yield []
+        place += 1
