@@ -95,7 +95,7 @@ def occupies(
     by: str | None = None,
     properties: Properties | None = None,
 ) -> Keyed:
-    """``thing`` stood in ``slot`` from ``since`` until it was replaced (or ``until``); ``by`` put it there."""
+    """``thing`` stood in ``slot`` from ``since`` until replaced (or ``until``); ``by`` put it there."""
     return Keyed("slot", slot, "occupies", thing, by, since, until, properties)
 
 

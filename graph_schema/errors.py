@@ -22,7 +22,7 @@ class BadIdentifier(BadInput):
 
 
 class BadClaim(BadInput):
-    """A claim contradicts the vocabulary: an edge between the wrong kinds, a property that cannot be stored."""
+    """A claim contradicts the vocabulary: an edge between the wrong kinds, a name that names nothing."""
 
 
 class NotFound(KinloreError):

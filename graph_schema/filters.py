@@ -72,7 +72,10 @@ def _comparable(left: Any, right: Any) -> tuple[Any, Any] | None:
 
 def _equal(left: Any, right: Any) -> bool:
     pair = _comparable(left, right)
-    return pair[0] == pair[1] if pair is not None else left == right
+    if pair is None:
+        # JSON's true is not 1; anything else of different types is never equal either.
+        return type(left) is type(right) and bool(left == right)
+    return bool(pair[0] == pair[1])
 
 
 def _contains(value: Any, wanted: Any) -> bool:
@@ -81,7 +84,7 @@ def _contains(value: Any, wanted: Any) -> bool:
     if isinstance(value, list):
         return any(_equal(item, wanted) for item in value)
     if isinstance(value, dict):
-        return wanted in value
+        return isinstance(wanted, str) and wanted in value
     return False
 
 

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import msgspec
 
+from graph_schema import normalise
 from graph_schema.errors import BadIdentifier
 from graph_schema.kinds import KINDS, NodeKind, kind_of_scope
 from graph_schema.schemes import SCHEMES, Scheme
@@ -32,6 +33,14 @@ def _encode(scope: str) -> str:
 
 def _decode(scope: str) -> str:
     return scope.replace("%3D", "=").replace("%3d", "=").replace("%25", "%")
+
+
+def _scope(scheme: str, scope: str) -> str:
+    """A scope in its normal form: what holds for values holds for it."""
+    try:
+        return normalise.text(scope)
+    except BadIdentifier as error:
+        raise BadIdentifier(f"the scope of {scheme}: {error}") from None
 
 
 def scheme_named(name: str) -> Scheme:
@@ -62,10 +71,7 @@ def identifier(scheme: str, value: str, scope: str | None = None, kind: NodeKind
     if scope is not None:
         if not declared.scoped:
             raise BadIdentifier(f"{scheme} is global; it takes no scope such as {scope[:80]!r}")
-        scope = scope.strip()
-        if not scope:
-            raise BadIdentifier(f"the scope of {scheme} may not be empty")
-        return f"{scheme}@{_encode(scope)}={value}"
+        return f"{scheme}@{_encode(_scope(scheme, scope))}={value}"
     return f"{scheme}={value}"
 
 
@@ -81,7 +87,7 @@ def parse(text: str) -> Identifier:
     if at and declared.content and kind_of_scope(_decode(scope)) not in declared.kinds:
         allowed = ", ".join(k.scope_name for k in declared.kinds)
         raise BadIdentifier(f"the scope of {name} is a kind: {allowed}; not {scope[:80]!r}")
-    return Identifier(name, declared.normalise(value), _decode(scope) if at else None)
+    return Identifier(name, declared.normalise(value), _scope(name, _decode(scope)) if at else None)
 
 
 class Head(msgspec.Struct, frozen=True):

@@ -6,13 +6,15 @@ Every function is idempotent and raises :class:`BadIdentifier` naming what is al
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from graph_schema.errors import BadIdentifier
 
 _HEX = re.compile(r"[0-9a-f]+")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _SCP = re.compile(r"(?:[^@/\s]+@)?([A-Za-z0-9.\-_]+):(?!//)(?!\d+/)(.+)")
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+_URI_SAFE = "/:@!$&'()*+,;=~-._"
 _DEFAULT_PORTS = {"ssh": 22, "http": 80, "https": 443, "git": 9418}
 _MAX_LENGTH = 4_000
 
@@ -87,13 +89,14 @@ def git_remote(value: str) -> str:
     """``host/path`` without scheme, user, default port and ``.git``; a local repository as its ``file:`` URI.
 
     ``git@github.com:acme/churn.git``, ``https://github.com/acme/churn`` and
-    ``ssh://git@github.com:22/acme/churn.git/`` are one remote.
+    ``ssh://git@github.com:22/acme/churn.git/`` are one remote. A relative path is refused: it names nothing
+    beyond its folder.
     """
     value = text(value)
-    if value.startswith(("file:", "/", "./", "../", "~")):
-        path = unquote(urlsplit(value).path) if value.startswith("file:") else value
-        path = re.sub(r"/+", "/", path).rstrip("/") or "/"
-        return f"file://{path.removesuffix('/.git')}"
+    if value.startswith("file:"):
+        return _file_uri(re.sub(r"^//localhost(?=/)", "", unquote(value[5:])))
+    if value.startswith(("/", "\\")) or _DRIVE.match(value):
+        return _file_uri(value)
     if "://" in value:
         try:
             parts = urlsplit(value)
@@ -106,13 +109,29 @@ def git_remote(value: str) -> str:
     elif match := _SCP.fullmatch(value):
         host, path = match[1].lower(), match[2]
     else:
-        host, _, path = value.rpartition("@")[2].partition("/")
-        host = host.lower()
-    path = re.sub(r"/+", "/", path).strip("/")
-    path = path.removesuffix(".git").rstrip("/")
-    if not host or not path:
+        host, _, path = value.partition("/")
+        host = host.rpartition("@")[2].lower()
+    path = _bare_path(path)
+    if not host or not path or host in (".", "..", "~"):
         raise BadIdentifier(f"{value[:80]!r} is not a git remote; write host/path, a git URL or a file: URI")
     return f"{host}/{path}"
+
+
+def _bare_path(path: str) -> str:
+    """A path without slashes around it, doubled slashes, and ``.git`` at its end however often."""
+    path = re.sub(r"/+", "/", path).strip("/")
+    while path.endswith(".git"):
+        path = path.removesuffix(".git").rstrip("/")
+    return path
+
+
+def _file_uri(path: str) -> str:
+    """``file:///path`` of an absolute path, percent-encoded where a URI needs it."""
+    path = path.replace("\\", "/")
+    path = "/" + _bare_path(path)
+    if path == "/":
+        raise BadIdentifier("a local repository needs an absolute path below the root")
+    return f"file://{quote(path, safe=_URI_SAFE)}"
 
 
 def namespaced(value: str) -> str:
@@ -124,7 +143,7 @@ def namespaced(value: str) -> str:
 
 
 def numbered(value: str) -> str:
-    """``owner/repo#7``, ``group/project!7``: the path in lower case, then the number without zeros before it."""
+    """``owner/repo#7``, ``group/project!7``: the path in lower case, the number without leading zeros."""
     value = text(value)
     match = re.fullmatch(r"([^\s#!]+/[^\s#!]+)([#!])0*(\d+)", value)
     if not match:

@@ -42,13 +42,18 @@ def merge(kind: NodeKind, statements: Sequence[Statement]) -> dict[str, Any]:
     for statement in sorted(statements, key=weight):
         for key, value in statement.properties.items():
             held = merged.get(key)
-            if key == "status" and held in TERMINAL_STATUSES and value not in TERMINAL_STATUSES:
+            if key == "status" and is_terminal(held) and not is_terminal(value):
                 continue
             if isinstance(held, dict) and isinstance(value, dict):
                 merged[key] = {**held, **value}
             else:
                 merged[key] = value
     return merged
+
+
+def is_terminal(status: Any) -> bool:
+    """Whether nothing more happens after this status."""
+    return isinstance(status, str) and status in TERMINAL_STATUSES
 
 
 def default_name(kind: NodeKind, leading: str) -> str:

@@ -200,7 +200,7 @@ class GraphStore(Protocol):
 
     def resolve(self, text: str, *, known_at: Micros | None = None, spaces: Spaces = None) -> list[int]:
         """Handles of every node that ``scheme=value`` names: exactly, under any scope, by an unambiguous
-        prefix of a commit, or by a look-up scheme (``name``, ``uri``, …). Normalises. Raises BadIdentifier."""
+        prefix of a commit, or by a look-up scheme (``name``, ``uri``, …). Raises BadIdentifier."""
 
     def get(
         self, handles: Sequence[int], *, known_at: Micros | None = None, spaces: Spaces = None
@@ -214,7 +214,7 @@ class GraphStore(Protocol):
         self,
         kind: NodeKind,
         where: Sequence[Filter] = (),
-        ordering: Ordering = ...,  # type: ignore[assignment]
+        ordering: Ordering = ...,
         first: int = 50,
         after: str | None = None,
         *,
@@ -260,6 +260,9 @@ class GraphStore(Protocol):
 
     def refusals(self) -> list[str]:
         """Identity claims that are refused because they break an exclusive scheme or a person's ``apart``."""
+
+    def open_references(self) -> list[str]:
+        """Edges whose end does not say its scope and has no match, or several: ``source kind target``."""
 
     def digest(self) -> str:
         """State digest (hex): current beliefs and properties, the same for every order of arrival."""

@@ -50,8 +50,8 @@ def parse_time(text: str) -> Micros:
         digits = len(tail) - len(tail.lstrip("0123456789"))
         cleaned = f"{head}.{tail[:digits][:6]}{tail[digits:]}"
     try:
-        return to_micros(datetime.fromisoformat(cleaned))
-    except (ValueError, OverflowError):
+        return checked(to_micros(datetime.fromisoformat(cleaned)))
+    except (ValueError, OverflowError, BadInput):
         raise BadInput(f"{text!r} is not a time; write it as 2026-01-31 or 2026-01-31T10:00:00Z") from None
 
 

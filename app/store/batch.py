@@ -7,7 +7,7 @@ applies everything and finds out which identifiers nobody names any more.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from app.store.engine import Engine
@@ -72,8 +72,8 @@ class Batch:
 
     # identifiers ---------------------------------------------------------------------------------------
 
-    def load(self, texts: Collection[str], kinds: dict[str, NodeKind]) -> None:
-        """Have a row for every identifier; unknown ones are made. ``kinds`` settles what a scheme leaves open."""
+    def load(self, texts: Collection[str], kinds: Mapping[str, NodeKind | None]) -> None:
+        """Have a row for every identifier. ``kinds`` settles what a scheme leaves open."""
         missing = [t for t in texts if t not in self.by_text]
         if not missing:
             return
@@ -324,8 +324,8 @@ class Batch:
             node.properties = merge(
                 kind, [Statement(*self.source_of[f.sid], f.at, f.properties) for f in facts]
             )
-            gone = [f.gone_at for f in facts]
-            node.gone_at = max((g for g in gone if g is not None), default=None) if all(gone) else None
+            gone = [f.gone_at for f in facts if f.gone_at is not None]
+            node.gone_at = max(gone) if gone and len(gone) == len(facts) else None
         properties = node.properties
         name = properties.get("name")
         node.name = str(name) if name else default_name(kind, node.id)

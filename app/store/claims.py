@@ -14,6 +14,7 @@ from graph_schema.errors import BadClaim
 from graph_schema.identifiers import head_of, identifier, kind_of, leading
 from graph_schema.identity import Verdict
 from graph_schema.kinds import NodeKind
+from graph_schema.properties import Statement, merge
 from graph_schema.times import Micros
 
 if TYPE_CHECKING:
@@ -114,13 +115,10 @@ def read(record: Record, source: SourceRow, batch: Batch) -> Reading:
             else:
                 links.append((code, src.iid, dst.iid, claim.since, claim.until, data))
         elif isinstance(claim, States):
-            iid = by_text[claim.id].iid
-            before = facts.get(iid)
-            if before is None:
-                facts[iid] = (claim.at, dict(claim.properties))
-            else:
-                at = claim.at if before[0] is None else max(before[0], claim.at or before[0])
-                facts[iid] = (at, {**before[1], **claim.properties})
+            row = by_text[claim.id]
+            before = facts.get(row.iid)
+            stated = (claim.at, dict(claim.properties))
+            facts[row.iid] = stated if before is None else _later(NODE_KINDS[row.kind], before, stated)
         elif isinstance(claim, Names):
             lead = by_text[leading(claim.ids, claim.kind)]
             facts.setdefault(lead.iid, (None, {}))
@@ -139,6 +137,16 @@ def read(record: Record, source: SourceRow, batch: Batch) -> Reading:
     unique = {j.content: j for j in joins}
     unique_keyed = {k.content: k for k in keyed}
     return Reading(facts, list(dict.fromkeys(links)), list(unique.values()), list(unique_keyed.values()))
+
+
+_Stated = tuple[Micros | None, dict[str, Any]]
+
+
+def _later(kind: NodeKind, first: _Stated, second: _Stated) -> _Stated:
+    """Two statements of one record on one thing: per property the later stands."""
+    merged = merge(kind, [Statement("", "", at, properties) for at, properties in (first, second)])
+    times = [at for at, _ in (first, second) if at is not None]
+    return (max(times, default=None), merged)
 
 
 def _join(

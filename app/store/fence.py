@@ -10,7 +10,7 @@ from graph_schema.values import Fence
 
 
 def check_fence(fence: Fence, lease: Any | None, now: Micros) -> None:
-    """Raise Fenced unless ``lease`` (``{"token", "until"}``, until in microseconds) is this fence's and valid."""
+    """Raise Fenced unless ``lease`` (``{"token", "until"}``, in microseconds) is this fence's and valid."""
     if not isinstance(lease, dict) or lease.get("token") != fence.token:
         raise Fenced(f"the lease {fence.lease} has passed to somebody else; nothing was written")
     if lease.get("until", 0) <= now:

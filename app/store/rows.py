@@ -1,4 +1,4 @@
-"""Rows that both engines keep, whatever they call their tables. Ids are small integers given by the writer."""
+"""Rows that both engines keep, whatever they call their tables. Ids are integers given by the writer."""
 
 from __future__ import annotations
 

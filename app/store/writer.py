@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, TypeVar
 
+from app.store.anchor import anchor_number
 from app.store.batch import Batch
+from app.store.before import Before
 from app.store.claims import Reading, kinds_in, read
 from app.store.engine import Engine
 from app.store.rows import (
@@ -24,12 +26,12 @@ from app.store.rows import (
     SourceRow,
     from_json,
     pack,
-    to_json,
     unpack_marks,
 )
 from graph_schema.claims import Record
 from graph_schema.edges import EDGE_CODES, EdgeKind
 from graph_schema.identity import Verdict
+from graph_schema.kinds import NodeKind
 from graph_schema.store import Derived, Held, KeyedClaim, Source, Written
 from graph_schema.times import Micros
 
@@ -119,13 +121,13 @@ class Writer:
     ) -> None:
         batch = self._batch(written)
         batch.changes.versions = list(versions.items())
-        kinds = {}
+        kinds: dict[str, NodeKind | None] = {}
         for record, _ in work:
             kinds_in(record, kinds)
         batch.load(kinds.keys(), kinds)
         oid = self._origin((source.sid,))
         old = [(held[r.key], unpack_marks(held[r.key].marks)) for r, _ in work if r.key in held]
-        before = _Before(batch, old)
+        before = Before(batch, old)
         for record, digest in work:
             row = held.get(record.key)
             reading = read(record, source, batch)
@@ -159,7 +161,7 @@ class Writer:
         return Marks(list(reading.facts), links, joins, keyed)
 
     def _replace(
-        self, batch: Batch, source: SourceRow, row: RecordRow, oid: int, reading: Reading, before: _Before
+        self, batch: Batch, source: SourceRow, row: RecordRow, oid: int, reading: Reading, before: Before
     ) -> Marks:
         """What a record says now, against what it said before: only the difference is touched."""
         marks = before.marks[row.rid]
@@ -253,7 +255,7 @@ class Writer:
     def derive(self, rule: str, key: str, found: Mapping[str, Sequence[Derived]]) -> Written:
         """See :meth:`graph_schema.store.Transaction.derive`."""
         written = Written()
-        anchors = {_anchor(rule, key, anchor): anchor for anchor in found}
+        anchors = {anchor_number(rule, key, anchor): anchor for anchor in found}
         held = self._engine.derived(anchors)
         held_joins = self._engine.joins_anchored(anchors)
         if not held and not held_joins and not any(found.values()):
@@ -379,36 +381,3 @@ class Writer:
             self._origins[sids] = oid
             self._engine.put_origin(oid, sids)
         return oid
-
-
-class _Before:
-    """What changed records held before, read in bulk."""
-
-    def __init__(self, batch: Batch, old: list[tuple[RecordRow, Marks]]) -> None:
-        self.marks = {row.rid: marks for row, marks in old}
-        self.beliefs = _by_record(batch.engine.beliefs([link for _, m in old for link in m.links]))
-        self.joins = _by_record(batch.engine.joins([j[0] for _, m in old for j in m.joins]))
-        self.keyed = _by_record(batch.engine.keyed_rows([k for _, m in old for k in m.keyed]))
-        iids = {iid for _, m in old for iid in m.facts}
-        batch.rows(iids)
-        nodes = batch.engine.nodes({batch.node_of(i) for i in iids})
-        self._facts: dict[tuple[int, int], Fact] = {
-            (fact.iid, fact.rid): fact for node in nodes.values() for fact in node.facts
-        }
-
-    def fact(self, batch: Batch, iid: int, rid: int) -> Fact | None:
-        """What the record said of the identifier."""
-        return self._facts.get((iid, rid))
-
-
-def _by_record(rows: Sequence[Any]) -> dict[int, list[Any]]:
-    found: dict[int, list[Any]] = {}
-    for row in rows:
-        found.setdefault(row.rid, []).append(row)
-    return found
-
-
-def _anchor(rule: str, key: str, anchor: str) -> int:
-    """A derivation's anchor as a positive 63-bit number."""
-    digest = blake2b(to_json([rule, key, anchor]), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1

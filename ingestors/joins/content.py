@@ -10,7 +10,7 @@ from graph_schema.edges import EdgeKind
 from graph_schema.identifiers import kind_of
 from graph_schema.kinds import NodeKind
 from graph_schema.store import Derived, KeyedClaim, Touch, Transaction
-from ingestors.joins.rule import Outcome
+from ingestors.joins.rule import Outcome, ref_of
 
 _ORDER = {kind: place for place, kind in enumerate(NodeKind)}
 
@@ -28,6 +28,5 @@ def rule(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
 
 
 def _same(key: str, a: KeyedClaim, b: KeyedClaim) -> Derived:
-    assert a.ref is not None and b.ref is not None
-    edge = Links(EdgeKind.SAME_AS, a.ref, b.ref, evidence=f"both have the content {key}")
+    edge = Links(EdgeKind.SAME_AS, ref_of(a), ref_of(b), evidence=f"both have the content {key}")
     return Derived(edge, tuple(sorted({a.source, b.source})))

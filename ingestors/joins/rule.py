@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from graph_schema.store import Derived, Touch, Transaction
+from graph_schema.errors import BadClaim
+from graph_schema.store import Derived, KeyedClaim, Touch, Transaction
 
 Found = Mapping[str, Sequence[Derived]]
 """Edges by the anchor of the claim that they are derived from. An anchor with no edges loses what it had."""
@@ -16,6 +17,13 @@ class Outcome(NamedTuple):
 
     found: Found
     also: tuple[Touch, ...] = ()
+
+
+def ref_of(claim: KeyedClaim) -> str:
+    """What a claim names. Raises BadClaim where it names nothing, which its rule cannot do without."""
+    if claim.ref is None:
+        raise BadClaim(f"a claim by {claim.source} in the role {claim.role!r} names nothing")
+    return claim.ref
 
 
 Rule = Callable[[Transaction, str, Sequence[Touch]], Outcome]

@@ -12,7 +12,7 @@ from graph_schema.claims import Links
 from graph_schema.edges import EdgeKind
 from graph_schema.store import Derived, KeyedClaim, Touch, Transaction
 from graph_schema.times import Micros, format_time
-from ingestors.joins.rule import Outcome
+from ingestors.joins.rule import Outcome, ref_of
 
 _PAGE = 16
 #: Above this many changes to one slot, one window over all of them costs less than one each.
@@ -82,11 +82,10 @@ def occupant_for(tx: Transaction, key: str, use: KeyedClaim) -> KeyedClaim | Non
 
 
 def _edge(key: str, occupant: KeyedClaim, use: KeyedClaim) -> Derived:
-    assert occupant.ref is not None and use.ref is not None
-    assert occupant.at is not None and use.at is not None
+    since, used = occupant.at or 0, use.at or 0
     properties = {k: v for k, v in use.data.items() if k != "edge"}
-    evidence = f"stood in {key} since {format_time(occupant.at)}, used at {format_time(use.at)}"
+    evidence = f"stood in {key} since {format_time(since)}, used at {format_time(used)}"
     edge = Links(
-        EdgeKind(use.data["edge"]), occupant.ref, use.ref, use.at, None, properties or None, evidence
+        EdgeKind(use.data["edge"]), ref_of(occupant), ref_of(use), used, None, properties or None, evidence
     )
     return Derived(edge, tuple(sorted({occupant.source, use.source})))

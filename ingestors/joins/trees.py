@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from graph_schema.claims import Links
 from graph_schema.edges import EdgeKind
 from graph_schema.store import Derived, KeyedClaim, Touch, Transaction
-from ingestors.joins.rule import Outcome
+from ingestors.joins.rule import Outcome, ref_of
 
 
 def rule(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
@@ -38,8 +38,7 @@ def file_at(tx: Transaction, commit: str, tree: KeyedClaim, read: KeyedClaim) ->
     if not path:
         return None
     version = held[path]
-    assert version.ref is not None and read.ref is not None
     evidence = f"commit {commit[:10]} holds it at {path}, and the run was made on a clean tree of that commit"
     properties = dict(read.data)
-    edge = Links(EdgeKind.INPUT_TO, version.ref, read.ref, read.at, None, properties, evidence)
+    edge = Links(EdgeKind.INPUT_TO, ref_of(version), ref_of(read), read.at, None, properties, evidence)
     return Derived(edge, tuple(sorted({tree.source, read.source, version.source})))

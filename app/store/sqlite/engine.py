@@ -6,12 +6,9 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
-import msgspec
-
 from app.store.rows import (
     BeliefRow,
     Changes,
-    Fact,
     IdentRow,
     JoinRow,
     KeyedRow,
@@ -22,62 +19,23 @@ from app.store.rows import (
     pack,
     to_json,
 )
+from app.store.sqlite.codec import (
+    BELIEF,
+    EACH,
+    EACH_1,
+    IDENT,
+    JOIN,
+    KEYED,
+    NODE,
+    decode_node,
+    encode_node,
+    ident,
+    join,
+    listed,
+)
+from app.store.sqlite.lookup import matching, members, service_list
 from app.store.text import text_of
-from graph_schema.schemes import SCHEMES
 from graph_schema.times import Micros
-
-_facts = msgspec.msgpack.Decoder(list[Fact]).decode
-_lone = msgspec.msgpack.Decoder(list[Any]).decode
-
-_BELIEF = "bid, kind, src, dst, src_nid, dst_nid, oid, rid, anchor, since, until, recorded, retired, data"
-_JOIN = "jid, a, b, verdict, oid, rid, anchor, tie, since, until, data, accepted, belief"
-_KEYED = "kid, rule, key, role, ref, by, at, until, data, rid, sid, anchor"
-_IDENT = "iid, text, kind, nid, since, live"
-_NODE = "nid, kind, id, name, created_at, gone_at, live, stub, facts, properties, identifiers"
-
-
-def listed(values: Iterable[Any]) -> str:
-    """Values as a JSON array, for ``json_each``."""
-    return to_json(list(values)).decode()
-
-
-def decode_node(row: Sequence[Any]) -> NodeRow:
-    """A node from the columns of ``_NODE``."""
-    nid, kind, id_, name, created_at, gone_at, live, stub, facts, properties, identifiers = row
-    merged = from_json(properties)
-    raw = _lone(facts)
-    if len(raw) == 1:
-        # A lone fact is what the node's properties say; it is kept once.
-        raw[0][6] = merged
-    url = merged.get("url")
-    return NodeRow(
-        nid, kind, id_, name, str(url) if url else None, created_at, gone_at, bool(live), bool(stub),
-        [Fact(*f) for f in raw], merged, from_json(identifiers) if identifiers else [id_],
-    )  # fmt: skip
-
-
-def encode_node(node: NodeRow) -> tuple[Any, ...]:
-    """A node as the columns of ``_NODE``."""
-    facts = node.facts
-    if len(facts) == 1:
-        f = facts[0]
-        packed = pack([[f.iid, f.rid, f.sid, f.at, f.since, f.gone_at, None]])
-    else:
-        packed = pack(facts)
-    names = node.identifiers
-    return (
-        node.nid, node.kind, node.id, node.name, node.created_at, node.gone_at, node.live, node.stub,
-        packed, to_json(node.properties).decode(), None if names == [node.id] else to_json(names).decode(),
-    )  # fmt: skip
-
-
-def _ident(row: Sequence[Any]) -> IdentRow:
-    return IdentRow(*row[:5], bool(row[5]))
-
-
-def _join(row: Sequence[Any]) -> JoinRow:
-    source, record = from_json(row[7])
-    return JoinRow(*row[:7], (source, record), *row[8:11], bool(row[11]), row[12])
 
 
 class SqliteEngine:
@@ -113,7 +71,7 @@ class SqliteEngine:
 
     def records(self, sid: int, keys: Collection[str]) -> dict[str, RecordRow]:
         rows = self._db.execute(
-            "SELECT rid, sid, key, type, version, digest, marks, gone_at FROM (SELECT value FROM json_each(?1)) k"
+            f"SELECT rid, sid, key, type, version, digest, marks, gone_at FROM {EACH_1} k"
             " CROSS JOIN record ON record.sid = ?2 AND record.key = k.value",
             (listed(keys), sid),
         )
@@ -127,16 +85,14 @@ class SqliteEngine:
 
     def idents(self, texts: Collection[str]) -> dict[str, IdentRow]:
         rows = self._in(
-            f"SELECT {_IDENT} FROM (SELECT value FROM json_each(?)) k CROSS JOIN ident ON ident.text = k.value",
+            f"SELECT {IDENT} FROM {EACH} k CROSS JOIN ident ON ident.text = k.value",
             texts,
         )
-        return {row[1]: _ident(row) for row in rows}
+        return {row[1]: ident(row) for row in rows}
 
     def idents_by_id(self, iids: Collection[int]) -> dict[int, IdentRow]:
-        rows = self._in(
-            f"SELECT {_IDENT} FROM (SELECT value FROM json_each(?)) k CROSS JOIN ident ON iid = k.value", iids
-        )
-        return {row[0]: _ident(row) for row in rows}
+        rows = self._in(f"SELECT {IDENT} FROM {EACH} k CROSS JOIN ident ON iid = k.value", iids)
+        return {row[0]: ident(row) for row in rows}
 
     def matching(self, scheme: str, value: str) -> list[IdentRow]:
         return [row for row in matching(self._db, scheme, value) if row.live]
@@ -147,17 +103,14 @@ class SqliteEngine:
     def nodes(self, nids: Collection[int]) -> dict[int, NodeRow]:
         if not nids:
             return {}
-        rows = self._in(
-            f"SELECT {_NODE} FROM (SELECT value FROM json_each(?)) k CROSS JOIN node ON nid = k.value", nids
-        )
+        rows = self._in(f"SELECT {NODE} FROM {EACH} k CROSS JOIN node ON nid = k.value", nids)
         return {row[0]: decode_node(row) for row in rows}
 
     def beliefs(self, links: Collection[tuple[int, int, int, int]]) -> list[BeliefRow]:
         if not links:
             return []
         rows = self._in(
-            f"SELECT {_BELIEF} FROM (SELECT value FROM json_each(?)) k CROSS JOIN belief ON bid = k.value"
-            " WHERE retired IS NULL",
+            f"SELECT {BELIEF} FROM {EACH} k CROSS JOIN belief ON bid = k.value WHERE retired IS NULL",
             (link[3] for link in links),
         )
         return [BeliefRow(*row) for row in rows]
@@ -167,7 +120,7 @@ class SqliteEngine:
         for end in ("src_nid", "dst_nid"):
             for state in ("IS NULL", "IS NOT NULL"):
                 rows = self._in(
-                    f"SELECT {_BELIEF} FROM (SELECT value FROM json_each(?)) k CROSS JOIN belief ON {end} = k.value"
+                    f"SELECT {BELIEF} FROM {EACH} k CROSS JOIN belief ON {end} = k.value"
                     f" WHERE retired {state}",
                     nids,
                 )
@@ -176,7 +129,7 @@ class SqliteEngine:
 
     def derived(self, anchors: Collection[int]) -> list[BeliefRow]:
         rows = self._in(
-            f"SELECT {_BELIEF} FROM (SELECT value FROM json_each(?)) k CROSS JOIN belief ON anchor = k.value"
+            f"SELECT {BELIEF} FROM {EACH} k CROSS JOIN belief ON anchor = k.value"
             " WHERE anchor IS NOT NULL AND retired IS NULL"
             " AND NOT EXISTS (SELECT 1 FROM joining j WHERE j.anchor = belief.anchor AND j.belief = bid)",
             anchors,
@@ -187,43 +140,39 @@ class SqliteEngine:
         if not jids:
             return []
         rows = self._in(
-            f"SELECT {_JOIN} FROM (SELECT value FROM json_each(?)) k CROSS JOIN joining ON jid = k.value",
+            f"SELECT {JOIN} FROM {EACH} k CROSS JOIN joining ON jid = k.value",
             jids,
         )
-        return [_join(row) for row in rows]
+        return [join(row) for row in rows]
 
     def joins_anchored(self, anchors: Collection[int]) -> list[JoinRow]:
         rows = self._in(
-            f"SELECT {_JOIN} FROM (SELECT value FROM json_each(?)) k CROSS JOIN joining ON anchor = k.value"
-            " WHERE anchor IS NOT NULL",
+            f"SELECT {JOIN} FROM {EACH} k CROSS JOIN joining ON anchor = k.value WHERE anchor IS NOT NULL",
             anchors,
         )
-        return [_join(row) for row in rows]
+        return [join(row) for row in rows]
 
     def joins_touching(self, iids: Collection[int]) -> list[JoinRow]:
         found: dict[int, JoinRow] = {}
         for end in ("a", "b"):
             rows = self._in(
-                f"SELECT {_JOIN} FROM (SELECT value FROM json_each(?)) k CROSS JOIN joining ON {end} = k.value",
+                f"SELECT {JOIN} FROM {EACH} k CROSS JOIN joining ON {end} = k.value",
                 iids,
             )
-            found.update((row[0], _join(row)) for row in rows)
+            found.update((row[0], join(row)) for row in rows)
         return list(found.values())
 
     def keyed_rows(self, kids: Collection[int]) -> list[KeyedRow]:
         if not kids:
             return []
-        rows = self._in(
-            f"SELECT {_KEYED} FROM (SELECT value FROM json_each(?)) k CROSS JOIN keyed ON kid = k.value", kids
-        )
+        rows = self._in(f"SELECT {KEYED} FROM {EACH} k CROSS JOIN keyed ON kid = k.value", kids)
         return [KeyedRow(*row) for row in rows]
 
     def keyed_touching(self, iids: Collection[int]) -> list[KeyedRow]:
         found: dict[int, KeyedRow] = {}
         for end in ("ref", "by"):
             rows = self._in(
-                f"SELECT {_KEYED} FROM (SELECT value FROM json_each(?)) k CROSS JOIN keyed ON {end} = k.value"
-                f" WHERE {end} IS NOT NULL",
+                f"SELECT {KEYED} FROM {EACH} k CROSS JOIN keyed ON {end} = k.value WHERE {end} IS NOT NULL",
                 iids,
             )
             found.update((row[0], KeyedRow(*row)) for row in rows)
@@ -233,7 +182,7 @@ class SqliteEngine:
         if self._db.execute("SELECT 1 FROM keyed WHERE rule = ? LIMIT 1", (rule,)).fetchone() is None:
             return set()
         rows = self._db.execute(
-            "SELECT k.value FROM (SELECT value FROM json_each(?)) k"
+            f"SELECT k.value FROM {EACH} k"
             " WHERE EXISTS (SELECT 1 FROM keyed WHERE rule = ? AND key = k.value)",
             (listed(keys), rule),
         )
@@ -256,8 +205,8 @@ class SqliteEngine:
                 where.append(condition)
                 values.append(value)
         way = "DESC" if descending else "ASC"
-        idents = ", ".join(f"{t}.{c}" for t in ("r", "b") for c in _IDENT.split(", "))
-        columns = ", ".join(f"k.{c}" for c in _KEYED.split(", "))
+        idents = ", ".join(f"{t}.{c}" for t in ("r", "b") for c in IDENT.split(", "))
+        columns = ", ".join(f"k.{c}" for c in KEYED.split(", "))
         rows = self._db.execute(
             f"SELECT {columns}, {idents} FROM keyed k LEFT JOIN ident r ON r.iid = k.ref"
             f" LEFT JOIN ident b ON b.iid = k.by WHERE {' AND '.join(where)}"
@@ -267,8 +216,8 @@ class SqliteEngine:
         return [
             (
                 KeyedRow(*row[:12]),
-                _ident(row[12:18]) if row[12] is not None else None,
-                _ident(row[18:24]) if row[18] is not None else None,
+                ident(row[12:18]) if row[12] is not None else None,
+                ident(row[18:24]) if row[18] is not None else None,
             )
             for row in rows
         ]
@@ -285,7 +234,8 @@ class SqliteEngine:
             " EXISTS (SELECT 1 FROM keyed k WHERE k.by = a.iid AND k.by IS NOT NULL) OR"
             " EXISTS (SELECT 1 FROM belief b WHERE b.src_nid = a.nid AND b.src = a.iid AND b.retired IS NULL)"
             " OR"
-            " EXISTS (SELECT 1 FROM belief b WHERE b.dst_nid = a.nid AND b.dst = a.iid AND b.retired IS NULL)",
+            " EXISTS (SELECT 1 FROM belief b WHERE b.dst_nid = a.nid AND b.dst = a.iid"
+            " AND b.retired IS NULL)",
             (asked,),
         )
         return {row[0] for row in rows}
@@ -310,7 +260,7 @@ class SqliteEngine:
             many("UPDATE record SET version = ?2 WHERE rid = ?1", c.versions)
         if c.new_idents:
             many(
-                f"INSERT INTO ident({_IDENT}) VALUES(?, ?, ?, ?, ?, ?)",
+                f"INSERT INTO ident({IDENT}) VALUES(?, ?, ?, ?, ?, ?)",
                 [(i.iid, i.text, i.kind, i.nid, i.since, i.live) for i in c.new_idents],
             )
         if c.idents:
@@ -334,7 +284,7 @@ class SqliteEngine:
             )
         if c.new_beliefs:
             many(
-                f"INSERT INTO belief({_BELIEF}) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT INTO belief({BELIEF}) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (b.bid, b.kind, b.src, b.dst, b.src_nid, b.dst_nid, b.oid, b.rid, b.anchor, b.since,
                      b.until, b.recorded, b.retired, b.data)
@@ -347,7 +297,7 @@ class SqliteEngine:
         many = self._db.executemany
         marks = ", ".join("?" * 11)
         rows = [encode_node(n) for n in (*c.new_nodes.values(), *c.nodes.values())]
-        many(f"INSERT OR REPLACE INTO node({_NODE}) VALUES({marks})", rows)
+        many(f"INSERT OR REPLACE INTO node({NODE}) VALUES({marks})", rows)
         if c.nodes:
             many("DELETE FROM words WHERE rowid = ?", [(nid,) for nid in c.nodes])
         spoken = [(n.nid, text_of(n)) for n in (*c.new_nodes.values(), *c.nodes.values()) if n.live]
@@ -364,7 +314,7 @@ class SqliteEngine:
             )
         if c.new_joins:
             many(
-                f"INSERT INTO joining({_JOIN}) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT INTO joining({JOIN}) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (j.jid, j.a, j.b, j.verdict, j.oid, j.rid, j.anchor, listed(j.tie), j.since, j.until,
                      j.data, j.accepted, j.belief)
@@ -375,7 +325,7 @@ class SqliteEngine:
             many("DELETE FROM keyed WHERE kid = ?", [(k,) for k in c.gone_keyed])
         if c.new_keyed:
             many(
-                f"INSERT INTO keyed({_KEYED}) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT INTO keyed({KEYED}) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (k.kid, k.rule, k.key, k.role, k.ref, k.by, k.at, k.until, k.data, k.rid, k.sid, k.anchor)
                     for k in c.new_keyed
@@ -399,54 +349,3 @@ class SqliteEngine:
 
     def service_list(self, collection: str, prefix: str, after: str, limit: int) -> Sequence[tuple[str, Any]]:
         return service_list(self._db, collection, prefix, after, limit)
-
-
-def service_list(
-    db: sqlite3.Connection, collection: str, prefix: str, after: str, limit: int
-) -> list[tuple[str, Any]]:
-    """Service records by key, whose key has the prefix and lies behind ``after``."""
-    rows = db.execute(
-        "SELECT key, value FROM service WHERE collection = ?1 AND key > ?2 AND key >= ?3"
-        " AND substr(key, 1, length(?3)) = ?3 ORDER BY key LIMIT ?4",
-        (collection, after, prefix, limit),
-    )
-    return [(key, from_json(value)) for key, value in rows]
-
-
-def members(db: sqlite3.Connection, nids: Collection[int]) -> list[IdentRow]:
-    """Identifiers that name these nodes now (dead ones redirect to them)."""
-    if not nids:
-        return []
-    asked = listed(nids)
-    rows = db.execute(
-        f"SELECT {_IDENT} FROM (SELECT value FROM json_each(?1)) k CROSS JOIN ident ON iid = k.value WHERE nid = iid"
-        f" UNION ALL SELECT {_IDENT} FROM (SELECT value FROM json_each(?1)) k CROSS JOIN ident ON nid = k.value WHERE nid <> iid",
-        (asked,),
-    )
-    return [_ident(row) for row in rows]
-
-
-def matching(db: sqlite3.Connection, scheme: str, value: str) -> list[IdentRow]:
-    """Identifiers of a scheme with this value, under any scope, dead ones too."""
-    heads = [scheme]
-    if SCHEMES[scheme].scoped or SCHEMES[scheme].content:
-        heads.extend(_scopes(db, scheme))
-    rows = db.execute(
-        f"SELECT {_IDENT} FROM (SELECT value FROM json_each(?)) k CROSS JOIN ident ON ident.text = k.value",
-        (listed(f"{head}={value}" for head in heads),),
-    )
-    return [_ident(row) for row in rows]
-
-
-def _scopes(db: sqlite3.Connection, scheme: str) -> Iterator[str]:
-    """Every ``scheme@scope`` in use, hopping from one to the next in the index."""
-    start, end = f"{scheme}@", f"{scheme}A"
-    while True:
-        row = db.execute(
-            "SELECT text FROM ident WHERE text >= ? AND text < ? ORDER BY text LIMIT 1", (start, end)
-        ).fetchone()
-        if row is None:
-            return
-        head = row[0].partition("=")[0]
-        yield head
-        start = f"{head}>"  # the character after "="

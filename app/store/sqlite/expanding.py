@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from app.store.rows import EDGE_KINDS
 from app.store.sqlite import past
-from app.store.sqlite.engine import listed
+from app.store.sqlite.codec import EACH, listed
 from graph_schema.edges import EDGE_CODES, EdgeKind
 from graph_schema.values import Direction, Expansion, Moment, Step
 
@@ -100,7 +100,7 @@ class _Hop:
         asked = listed(sorted(handles))
         for low, high in _ranges(codes):
             yield from self._db.execute(
-                f"SELECT src_nid, dst_nid, kind, bid, {columns} FROM (SELECT value FROM json_each(?)) k"
+                f"SELECT src_nid, dst_nid, kind, bid, {columns} FROM {EACH} k"
                 f" CROSS JOIN belief INDEXED BY belief_{'out' if end == 'src' else 'in'}"
                 f" ON {end}_nid = k.value AND kind BETWEEN ? AND ? WHERE retired IS NULL",
                 (asked, low, high),

@@ -11,7 +11,7 @@ import msgspec
 
 from app.store.answers import composed, order_value
 from app.store.rows import NODE_CODES, Fact, NodeRow
-from app.store.sqlite.engine import _NODE, decode_node, listed
+from app.store.sqlite.codec import EACH, EACH_1, NODE, decode_node, listed
 from graph_schema.kinds import NodeKind
 from graph_schema.times import Micros
 from graph_schema.values import Order, Ordering
@@ -31,8 +31,8 @@ def node_by_ident(db: sqlite3.Connection, iids: Collection[int], rev: int) -> di
     """The node that each identifier named at a revision; absent where it named none."""
     asked = listed(iids)
     rows = db.execute(
-        "SELECT iid, nid FROM (SELECT value FROM json_each(?1)) k CROSS JOIN ident ON iid = k.value WHERE live AND since <= ?2"
-        " UNION ALL SELECT iid, nid FROM (SELECT value FROM json_each(?1)) k CROSS JOIN ident_past ON iid = k.value"
+        f"SELECT iid, nid FROM {EACH_1} k CROSS JOIN ident ON iid = k.value WHERE live AND since <= ?2"
+        f" UNION ALL SELECT iid, nid FROM {EACH_1} k CROSS JOIN ident_past ON iid = k.value"
         " WHERE since <= ?2 AND until > ?2",
         (asked, rev),
     )
@@ -45,7 +45,7 @@ def nodes_of(db: sqlite3.Connection, iids: Collection[int], rev: int) -> list[in
     missing = [i for i in iids if i not in named]
     if missing:
         rows = db.execute(
-            "SELECT iid, nid FROM (SELECT value FROM json_each(?)) k CROSS JOIN ident ON iid = k.value",
+            f"SELECT iid, nid FROM {EACH} k CROSS JOIN ident ON iid = k.value",
             (listed(missing),),
         )
         named.update(rows.fetchall())
@@ -58,11 +58,11 @@ def _members(db: sqlite3.Connection, handles: Collection[int], rev: int) -> dict
     """Identifiers of each node at a revision."""
     asked = listed(handles)
     rows = db.execute(
-        "SELECT nid, iid FROM (SELECT value FROM json_each(?1)) k CROSS JOIN ident ON iid = k.value"
+        f"SELECT nid, iid FROM {EACH_1} k CROSS JOIN ident ON iid = k.value"
         " WHERE nid = iid AND live AND since <= ?2"
-        " UNION ALL SELECT nid, iid FROM (SELECT value FROM json_each(?1)) k CROSS JOIN ident ON nid = k.value"
+        f" UNION ALL SELECT nid, iid FROM {EACH_1} k CROSS JOIN ident ON nid = k.value"
         " WHERE nid <> iid AND live AND since <= ?2"
-        " UNION ALL SELECT nid, iid FROM (SELECT value FROM json_each(?1)) k CROSS JOIN ident_past ON nid = k.value"
+        f" UNION ALL SELECT nid, iid FROM {EACH_1} k CROSS JOIN ident_past ON nid = k.value"
         " WHERE since <= ?2 AND until > ?2",
         (asked, rev),
     )
@@ -81,7 +81,7 @@ def nodes(
     texts: dict[int, tuple[str, int, int]] = {
         row[0]: row[1:]
         for row in db.execute(
-            "SELECT iid, text, kind, nid FROM (SELECT value FROM json_each(?)) k CROSS JOIN ident ON iid = k.value",
+            f"SELECT iid, text, kind, nid FROM {EACH} k CROSS JOIN ident ON iid = k.value",
             (listed(iids),),
         )
     }
@@ -99,15 +99,14 @@ def _facts(
     """Facts on identifiers at a revision: those that still stand, and those that do no more."""
     found: dict[int, list[Fact]] = defaultdict(list)
     for row in db.execute(
-        f"SELECT {_NODE} FROM (SELECT value FROM json_each(?)) k CROSS JOIN node ON nid = k.value",
+        f"SELECT {NODE} FROM {EACH} k CROSS JOIN node ON nid = k.value",
         (listed(current),),
     ):
         for fact in decode_node(row).facts:
             if fact.iid in iids and fact.since <= rev:
                 found[fact.iid].append(fact)
     for (raw,) in db.execute(
-        "SELECT fact FROM (SELECT value FROM json_each(?1)) k CROSS JOIN fact_past ON iid = k.value"
-        " WHERE since <= ?2 AND until > ?2",
+        f"SELECT fact FROM {EACH_1} k CROSS JOIN fact_past ON iid = k.value WHERE since <= ?2 AND until > ?2",
         (listed(iids), rev),
     ):
         fact = _fact(raw)
@@ -180,7 +179,7 @@ def beliefs_at(
     today = {
         row[0]
         for row in db.execute(
-            "SELECT nid FROM (SELECT value FROM json_each(?)) k CROSS JOIN ident ON iid = k.value",
+            f"SELECT nid FROM {EACH} k CROSS JOIN ident ON iid = k.value",
             (listed(iids),),
         )
     }
@@ -190,7 +189,7 @@ def beliefs_at(
         rows.extend(
             row
             for row in db.execute(
-                "SELECT src, dst, kind, bid, since, until, oid, recorded, retired FROM (SELECT value FROM json_each(?)) k"
+                f"SELECT src, dst, kind, bid, since, until, oid, recorded, retired FROM {EACH} k"
                 f" CROSS JOIN belief ON {end}_nid = k.value WHERE retired {state}",
                 (listed(today),),
             )

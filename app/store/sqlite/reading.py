@@ -1,21 +1,22 @@
-"""Read verbs of the SQLite store, as of now. What was held earlier is read by :mod:`app.store.sqlite.past`."""
+"""Read verbs of the SQLite store as of now; :mod:`app.store.sqlite.past` reads what was held earlier."""
 
 from __future__ import annotations
 
 import sqlite3
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from hashlib import sha256
 from typing import Any
 
 from app.store.answers import decode_cursor, encode_cursor, to_edge, to_node
-from app.store.digest import belief_line, digest_of, node_line, refusal_line
-from app.store.refusal import refusal
-from app.store.rows import EDGE_KINDS, NODE_CODES, NODE_KINDS, BeliefRow, NodeRow, from_json, to_json
+from app.store.digest import digest_of
+from app.store.rows import NODE_CODES, NODE_KINDS, BeliefRow, NodeRow
 from app.store.sqlite import past
-from app.store.sqlite.engine import _BELIEF, _JOIN, _NODE, _join, decode_node, listed, matching
+from app.store.sqlite.codec import BELIEF, EACH, NODE, decode_node, listed
 from app.store.sqlite.expanding import expand
+from app.store.sqlite.lookup import matching, origin_names, readable_origins, source_names
+from app.store.sqlite.whole import backup_lines, counts, open_references, refusals, state_lines
 from app.store.text_query import fts_query
 from graph_schema import filters
 from graph_schema.edges import EdgeKind
@@ -44,32 +45,6 @@ from graph_schema.values import (
 _SCAN = 500
 
 
-def source_names(db: sqlite3.Connection) -> dict[int, tuple[str, str, str]]:
-    """(name, type, space) of every source by its id."""
-    return {row[0]: row[1:] for row in db.execute("SELECT sid, name, type, space FROM source")}
-
-
-def origin_names(db: sqlite3.Connection) -> dict[int, tuple[str, ...]]:
-    """Names of the sources behind each origin."""
-    names = source_names(db)
-    return {
-        oid: tuple(names[sid][0] for sid in from_json(sids))
-        for oid, sids in db.execute("SELECT oid, sids FROM origin")
-    }
-
-
-def readable_origins(db: sqlite3.Connection, spaces: Spaces) -> list[int] | None:
-    """Origins that a caller may read, all of whose sources lie in their spaces; None is all of them."""
-    if spaces is None:
-        return None
-    names = source_names(db)
-    return [
-        oid
-        for oid, sids in db.execute("SELECT oid, sids FROM origin")
-        if all(names[sid][2] in spaces for sid in from_json(sids))
-    ]
-
-
 class Reads:
     """Half of the store: everything that only reads."""
 
@@ -90,7 +65,7 @@ class Reads:
                 handles = past.nodes_of(db, iids, rev)
             else:
                 rows = db.execute(
-                    "SELECT DISTINCT ident.nid FROM (SELECT value FROM json_each(?)) k CROSS JOIN ident ON iid = k.value"
+                    f"SELECT DISTINCT ident.nid FROM {EACH} k CROSS JOIN ident ON iid = k.value"
                     " CROSS JOIN node ON node.nid = ident.nid AND node.live",
                     (listed(iids),),
                 )
@@ -127,7 +102,7 @@ class Reads:
     def _found(self, db: sqlite3.Connection, asked: Identifier) -> list[int]:
         if asked.scheme == "name":
             rows = db.execute(
-                "SELECT ident.iid FROM (SELECT value FROM json_each(?)) k CROSS JOIN node ON node.kind = k.value"
+                f"SELECT ident.iid FROM {EACH} k CROSS JOIN node ON node.kind = k.value"
                 " AND node.name = ? AND node.live CROSS JOIN ident ON ident.text = node.id ORDER BY node.id",
                 (listed(range(len(NODE_KINDS))), asked.value),
             )
@@ -154,7 +129,7 @@ class Reads:
             found = past.nodes(db, handles, past.revision_at(db, known_at), names)
         else:
             rows = db.execute(
-                f"SELECT {_NODE} FROM (SELECT value FROM json_each(?)) k CROSS JOIN node ON nid = k.value WHERE live",
+                f"SELECT {NODE} FROM {EACH} k CROSS JOIN node ON nid = k.value WHERE live",
                 (listed(handles),),
             )
             found = {row[0]: decode_node(row) for row in rows}
@@ -165,12 +140,12 @@ class Reads:
         with self._read() as db:
             if known_at is not None:
                 found = past.nodes(db, handles, past.revision_at(db, known_at), source_names(db))
-                rows = ((n.nid, n.id, n.kind, n.name) for n in found.values())
+                rows = [(n.nid, n.id, n.kind, n.name) for n in found.values()]
             else:
                 rows = db.execute(
-                    "SELECT nid, id, kind, name FROM (SELECT value FROM json_each(?)) k CROSS JOIN node ON nid = k.value",
+                    f"SELECT nid, id, kind, name FROM {EACH} k CROSS JOIN node ON nid = k.value",
                     (listed(handles),),
-                )
+                ).fetchall()
             by_handle = {row[0]: Label(row[0], row[1], NODE_KINDS[row[2]], row[3]) for row in rows}
         return [by_handle[h] for h in handles]
 
@@ -226,7 +201,7 @@ class Reads:
         """See :meth:`graph_schema.store.GraphStore.edges`."""
         with self._read() as db:
             rows = db.execute(
-                f"SELECT {_BELIEF} FROM (SELECT value FROM json_each(?)) k CROSS JOIN belief ON bid = k.value",
+                f"SELECT {BELIEF} FROM {EACH} k CROSS JOIN belief ON bid = k.value",
                 (listed(beliefs),),
             )
             found = {row[0]: BeliefRow(*row) for row in rows}
@@ -242,7 +217,7 @@ class Reads:
             nids = {n for b in found.values() for n in (b.src_nid, b.dst_nid)}
             ids = dict(
                 db.execute(
-                    "SELECT nid, id FROM (SELECT value FROM json_each(?)) k CROSS JOIN node ON nid = k.value",
+                    f"SELECT nid, id FROM {EACH} k CROSS JOIN node ON nid = k.value",
                     (listed(nids),),
                 )
             )
@@ -303,46 +278,30 @@ class Reads:
     def counts(self) -> Counts:
         """See :meth:`graph_schema.store.GraphStore.counts`."""
         with self._read() as db:
-            nodes = db.execute("SELECT kind, count(*) FROM node WHERE live GROUP BY kind").fetchall()
-            edges = db.execute(
-                "SELECT kind, count(*) FROM belief WHERE retired IS NULL GROUP BY kind"
-            ).fetchall()
-            records = db.execute("SELECT count(*) FROM record").fetchone()[0]
-            revision = db.execute("SELECT max(rev) FROM revision").fetchone()[0] or 0
-        return Counts(
-            {NODE_KINDS[k].value: n for k, n in nodes},
-            {EDGE_KINDS[k].value: n for k, n in edges},
-            records,
-            revision,
-        )
+            return counts(db)
 
     def refusals(self) -> list[str]:
         """See :meth:`graph_schema.store.GraphStore.refusals`."""
         with self._read() as db:
-            return sorted(_refusals(db))
+            return sorted(refusals(db))
+
+    def open_references(self) -> list[str]:
+        """See :meth:`graph_schema.store.GraphStore.open_references`."""
+        with self._read() as db:
+            return sorted(open_references(db))
 
     def digest(self) -> str:
         """See :meth:`graph_schema.store.GraphStore.digest`."""
         with self._read() as db:
-            return digest_of(_state_lines(db))
+            return digest_of(state_lines(db))
 
     def backup_digest(self) -> str:
         """See :meth:`graph_schema.store.GraphStore.backup_digest`."""
         total = sha256()
         with self._read() as db:
-            for table, order in _TABLES:
-                for row in db.execute(f"SELECT * FROM {table} ORDER BY {order}"):
-                    plain = [v.hex() if isinstance(v, bytes) else v for v in row]
-                    total.update(to_json([table, plain]))
+            for line in backup_lines(db):
+                total.update(line)
         return total.hexdigest()
-
-
-_TABLES = (
-    ("revision", "rev"), ("source", "sid"), ("origin", "oid"), ("record", "rid"), ("ident", "iid"),
-    ("ident_past", "iid, since, until"), ("node", "nid"), ("fact_past", "iid, since, until, fact"),
-    ("belief", "bid"), ("joining", "jid"), ("keyed", "kid"), ("service", "collection, key"),
-    ("vector", "model, nid"),
-)  # fmt: skip
 
 
 def _commit_prefix(text: str) -> str | None:
@@ -359,54 +318,27 @@ def _ordered(
     """Live nodes of a kind behind a mark, in order, a batch at a time."""
     way, than = ("DESC", "<") if ordering.descending else ("ASC", ">")
     code = NODE_CODES[kind]
-    parts: list[tuple[str, str, tuple[Any, ...]]] = []
+    behind_id = (f"AND id {than} ?", (mark[1],)) if mark else ("", ())
+    parts: list[tuple[str, str, tuple[Any, ...]]]
     if ordering.by is Order.ID:
-        after = (f"AND id {than} ?", (mark[1],)) if mark else ("", ())
-        parts.append((after[0], f"id {way}", after[1]))
+        parts = [(behind_id[0], f"id {way}", behind_id[1])]
     elif ordering.by is Order.NAME:
-        after = (f"AND (name, id) {than} (?, ?)", (mark[0], mark[1])) if mark else ("", ())
-        parts.append((after[0], f"name {way}, id {way}", after[1]))
+        parts = [(f"AND (name, id) {than} (?, ?)" if mark else "", f"name {way}, id {way}", mark or ())]
     else:
         # Nodes without a creation time come last in either direction.
-        if mark is None or mark[0] is not None:
-            bound, values = (f"AND (created_at, id) {than} (?, ?)", mark) if mark else ("", ())
-            parts.append(
-                (f"AND created_at IS NOT NULL {bound}", f"created_at {way}, id {way}", tuple(values))
-            )
-        bound, values = (f"AND id {than} ?", (mark[1],)) if mark and mark[0] is None else ("", ())
-        parts.append((f"AND created_at IS NULL {bound}", f"id {way}", tuple(values)))
+        undated = ("AND created_at IS NULL", f"id {way}", ())
+        dated = "AND created_at IS NOT NULL"
+        by_time = f"created_at {way}, id {way}"
+        if mark is None:
+            parts = [(dated, by_time, ()), undated]
+        elif mark[0] is None:
+            parts = [(f"{undated[0]} {behind_id[0]}", undated[1], behind_id[1])]
+        else:
+            parts = [(f"{dated} AND (created_at, id) {than} (?, ?)", by_time, mark), undated]
     for condition, order, values in parts:
         rows = db.execute(
-            f"SELECT {_NODE} FROM node WHERE kind = ? AND live {condition} ORDER BY {order}", (code, *values)
+            f"SELECT {NODE} FROM node WHERE kind = ? AND live {condition} ORDER BY {order}", (code, *values)
         )
         while page := rows.fetchmany(_SCAN):
             for row in page:
                 yield decode_node(row)
-
-
-def _texts(db: sqlite3.Connection) -> dict[int, str]:
-    return dict(db.execute("SELECT iid, text FROM ident"))
-
-
-def _refusals(db: sqlite3.Connection) -> Iterable[str]:
-    rows = [_join(r) for r in db.execute(f"SELECT {_JOIN} FROM joining WHERE NOT accepted")]
-    iids = {i for row in rows for i in (row.a, row.b)}
-    texts = dict(
-        db.execute(
-            "SELECT iid, text FROM (SELECT value FROM json_each(?)) k CROSS JOIN ident ON iid = k.value",
-            (listed(iids),),
-        )
-    )
-    return [refusal(row, texts[row.a], texts[row.b]) for row in rows]
-
-
-def _state_lines(db: sqlite3.Connection) -> Iterator[bytes]:
-    texts = _texts(db)
-    names = {sid: name for sid, (name, _, _) in source_names(db).items()}
-    origins = origin_names(db)
-    for row in db.execute(f"SELECT {_NODE} FROM node WHERE live"):
-        yield node_line(decode_node(row), texts, names)
-    for row in db.execute(f"SELECT {_BELIEF} FROM belief WHERE retired IS NULL"):
-        yield belief_line(BeliefRow(*row), texts, origins)
-    for text in _refusals(db):
-        yield refusal_line(text)

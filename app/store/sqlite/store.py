@@ -12,11 +12,12 @@ from queue import Empty, LifoQueue
 from typing import Any, TypeVar
 
 from app.store.fence import check_fence
-from app.store.sqlite.engine import SqliteEngine, service_list
+from app.store.sqlite.engine import SqliteEngine
+from app.store.sqlite.lookup import service_list
 from app.store.sqlite.reading import Reads
 from app.store.sqlite.schema import MIGRATIONS, SCHEMA_VERSION
 from app.store.writer import Writer
-from graph_schema.errors import SchemaMissing, SchemaTooNew, StoreBusy, StoreUnavailable
+from graph_schema.errors import SchemaMissing, SchemaTooNew, StoreBusy, StoreError, StoreUnavailable
 from graph_schema.store import Migration, Transaction
 from graph_schema.values import Fence
 
@@ -64,7 +65,7 @@ class SqliteStore(Reads):
         self._all.append(db)
         return db
 
-    def _unavailable(self, error: sqlite3.Error) -> StoreUnavailable | StoreBusy:
+    def _unavailable(self, error: sqlite3.Error) -> StoreError:
         text = str(error)
         if "locked" in text or "busy" in text:
             return StoreBusy(f"another writer has held {self.path} for more than {_BUSY_SECONDS:.0f} s")
@@ -125,7 +126,8 @@ class SqliteStore(Reads):
             raise self._unavailable(error) from error
         if version > SCHEMA_VERSION:
             raise SchemaTooNew(
-                f"{self.path} has schema {version}, made by a newer Kinlore; this one knows up to {SCHEMA_VERSION}"
+                f"{self.path} has schema {version}, made by a newer Kinlore;"
+                f" this one knows up to {SCHEMA_VERSION}"
             )
         return version
 
