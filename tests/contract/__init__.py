@@ -1,0 +1,1 @@
+"""What every store keeps to, tested on both engines and against a plain model."""
