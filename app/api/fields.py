@@ -1,0 +1,234 @@
+"""Fields that are not plain attributes: resolved for all objects of a level, in a fixed number of calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from app.lineage.closure import classes
+from graph_schema.edges import EdgeKind
+from graph_schema.identifiers import head_of
+from graph_schema.kinds import NodeKind
+from graph_schema.store import GraphStore
+from graph_schema.times import format_time
+from graph_schema.values import NOW, Direction, Edge, Label, Moment, Node, Spaces, Step, Subgraph
+
+
+class Ask:
+    """One root field's view of the graph: the store, who asks, and the moment they ask about."""
+
+    def __init__(self, store: GraphStore, spaces: Spaces, sources: Callable[[], Sequence[Any]]) -> None:
+        self.store = store
+        self.spaces = spaces
+        self.sources = sources
+        self.moment: Moment = NOW
+
+    def nodes(self, handles: Sequence[int]) -> list[Node | None]:
+        """Nodes by handle at the moment asked about."""
+        return self.store.get(handles, known_at=self.moment.known_at, spaces=self.spaces)
+
+    def readable(self, handles: Sequence[int]) -> dict[int, Node]:
+        """The nodes that are there and may be read, by handle."""
+        found = self.nodes(handles)
+        return {handle: node for handle, node in zip(handles, found, strict=True) if node is not None}
+
+
+class IdentifierView(NamedTuple):
+    """An identifier taken apart."""
+
+    id: str
+    scheme: str
+    scope: str | None
+    value: str
+
+
+class Ownership(NamedTuple):
+    """Who owns a node, in which role."""
+
+    owner: Node
+    role: str | None
+
+
+class Tagging(NamedTuple):
+    """A label on a node, and who or what put it there."""
+
+    tag: Node
+    by: str
+    evidence: str | None
+
+
+class Alias(NamedTuple):
+    """A stay of a name at a version: it moved here in (not_before, seen_at]. Times in microseconds."""
+
+    name: str
+    not_before: int | None
+    seen_at: int
+    until: int | None
+
+    @property
+    def current(self) -> bool:
+        """Whether it was still here when last looked at."""
+        return self.until is None
+
+
+class Arrow(NamedTuple):
+    """An edge of which only the ends and the kind are asked for."""
+
+    src: str
+    dst: str
+    kind: EdgeKind
+
+
+class LineageNode(NamedTuple):
+    """A node of a walk. Hops are negative upstream."""
+
+    node: Node | Label
+    hops: int
+    direction: Direction
+    hidden_upstream: int
+    hidden_downstream: int
+
+
+class LineageAnswer(NamedTuple):
+    """A walk, and whether nodes and edges are wanted in full or as labels and arrows."""
+
+    graph: Subgraph
+    full_nodes: bool
+    full_edges: bool
+
+
+def identifiers(ask: Ask, parents: list[Node], arguments: dict[str, Any]) -> list[list[IdentifierView]]:
+    """``Node.identifiers``."""
+    return [[_identifier(text) for text in node.identifiers] for node in parents]
+
+
+def _identifier(text: str) -> IdentifierView:
+    head, _, value = text.partition("=")
+    read = head_of(head)
+    return IdentifierView(text, read.scheme.name, read.scope, value)
+
+
+def _linked(ask: Ask, parents: Sequence[Node], kind: EdgeKind) -> list[list[tuple[Edge, Node]]]:
+    """Edges of a kind from nodes, and from what is the same thing, with the nodes at their other ends."""
+    handles = [node.handle for node in parents]
+    found = ask.store.expand(sorted(set(handles)), Direction.DOWNSTREAM, (kind,), ask.moment, ask.spaces)
+    if not found.steps:
+        return [[] for _ in parents]
+    edges = ask.store.edges([step.belief for step in found.steps], known_at=ask.moment.known_at)
+    others = ask.readable(sorted({step.dst for step in found.steps}))
+    leader = classes({*handles, *(step.src for step in found.steps)}, found.same)
+    links: dict[int, list[tuple[Edge, Node]]] = {}
+    for step, edge in zip(found.steps, edges, strict=True):
+        if step.dst in others:
+            links.setdefault(leader[step.src], []).append((edge, others[step.dst]))
+    for group in links.values():
+        group.sort(key=lambda link: (link[1].id, link[0].source))
+    return [links.get(leader[handle], []) for handle in handles]
+
+
+def owners(ask: Ask, parents: list[Node], arguments: dict[str, Any]) -> list[list[Ownership]]:
+    """``Node.owners``, from the edges ``OWNED_BY``."""
+    return [
+        [Ownership(node, edge.properties.get("role")) for edge, node in links]
+        for links in _linked(ask, parents, EdgeKind.OWNED_BY)
+    ]
+
+
+def tags(ask: Ask, parents: list[Node], arguments: dict[str, Any]) -> list[list[Tagging]]:
+    """``Node.tags``, from the edges ``TAGGED``."""
+    return [
+        [Tagging(node, str(edge.properties.get("by") or edge.source), edge.evidence) for edge, node in links]
+        for links in _linked(ask, parents, EdgeKind.TAGGED)
+    ]
+
+
+def aliases(ask: Ask, parents: list[Node], arguments: dict[str, Any]) -> list[list[Alias]]:
+    """``ModelVersion.aliases``, from what sources noted of each stay, earliest first."""
+    return [
+        sorted(
+            (
+                Alias(stay["name"], stay.get("notBefore"), stay["seenAt"], stay.get("until"))
+                for stay in node.properties.get("aliasHistory", {}).values()
+            ),
+            key=lambda alias: (alias.seen_at, alias.name),
+        )
+        for node in parents
+    ]
+
+
+def lineage_root(ask: Ask, parents: list[LineageAnswer], arguments: dict[str, Any]) -> list[Any]:
+    """``Lineage.root``."""
+    if parents[0].full_nodes:
+        return ask.nodes([answer.graph.root for answer in parents])
+    return [answer.graph.labels[answer.graph.hops.index(0)] for answer in parents]
+
+
+def lineage_nodes(
+    ask: Ask, parents: list[LineageAnswer], arguments: dict[str, Any]
+) -> list[list[LineageNode]]:
+    """``Lineage.nodes``."""
+    return [_lineage_nodes(ask, answer) for answer in parents]
+
+
+def _lineage_nodes(ask: Ask, answer: LineageAnswer) -> list[LineageNode]:
+    graph = answer.graph
+    things: Sequence[Any] = graph.labels
+    if answer.full_nodes:
+        things = ask.nodes([label.handle for label in graph.labels])
+    up, down, both = Direction.UPSTREAM, Direction.DOWNSTREAM, Direction.BOTH
+    above, below = graph.hidden_upstream.get, graph.hidden_downstream.get
+    return [
+        LineageNode(
+            thing,
+            hops,
+            up if hops < 0 else down if hops else both,
+            above(label.handle, 0),
+            below(label.handle, 0),
+        )
+        for thing, hops, label in zip(things, graph.hops, graph.labels, strict=True)
+    ]
+
+
+def lineage_edges(ask: Ask, parents: list[LineageAnswer], arguments: dict[str, Any]) -> list[Sequence[Any]]:
+    """``Lineage.edges``."""
+    answers: list[Sequence[Any]] = []
+    for answer in parents:
+        steps: Sequence[Step] = answer.graph.steps
+        if answer.full_edges:
+            beliefs = [step.belief for step in steps]
+            answers.append(ask.store.edges(beliefs, known_at=ask.moment.known_at))
+        else:
+            ids = {label.handle: label.id for label in answer.graph.labels}
+            answers.append([Arrow(ids[step.src], ids[step.dst], step.kind) for step in steps])
+    return answers
+
+
+def lineage_table(ask: Ask, parents: list[LineageAnswer], arguments: dict[str, Any]) -> list[dict[str, Any]]:
+    """``Lineage.table``: nodes and edges in columns."""
+    return [table(answer.graph) for answer in parents]
+
+
+def table(graph: Subgraph) -> dict[str, Any]:
+    """A walk in columns; see the scalar ``LineageTable``."""
+    labels, steps = graph.labels, graph.steps
+    place = {label.handle: index for index, label in enumerate(labels)}
+    return {
+        "ids": [label.id for label in labels],
+        "kinds": [KIND_NAMES[label.kind] for label in labels],
+        "names": [label.name for label in labels],
+        "hops": graph.hops,
+        "from": [place[step.src] for step in steps],
+        "to": [place[step.dst] for step in steps],
+        "edgeKinds": [step.kind for step in steps],
+    }
+
+
+#: ``.name`` of an enum member is slow to ask for a thousand times.
+KIND_NAMES = {kind: kind.name for kind in NodeKind}
+
+LEAVES: dict[str, Callable[[Any], Any]] = {
+    "DateTime": format_time,
+    "NodeKind": KIND_NAMES.__getitem__,
+    "EdgeKind": str,
+    "Direction": str,
+}

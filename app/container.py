@@ -1,0 +1,126 @@
+"""Picks the concrete classes: the store by its URL, the sources by their type. Nothing else does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from app.errors import ConfigError
+from app.settings import Loaded, Settings, StoreSettings
+from graph_schema.errors import BadInput, StoreUnavailable
+from graph_schema.store import GraphStore
+from ingestors import registry
+from ingestors.source import Source
+
+
+class Configured(msgspec.Struct, frozen=True):
+    """A source as the settings name it. ``disabled`` says why this installation cannot use it."""
+
+    name: str
+    type: str
+    space: str
+    source: Source | None
+    disabled: str | None = None
+
+
+class Container:
+    """The parts of one process: settings, store, sources. Closing it closes them.
+
+    Raises ConfigError for a wrong source; the store is opened when first asked for.
+    """
+
+    def __init__(self, loaded: Loaded) -> None:
+        self.loaded = loaded
+        self.sources = [self._source(number, table) for number, table in enumerate(self.settings.sources)]
+        self._store: GraphStore | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """What is set."""
+        return self.loaded.settings
+
+    @property
+    def store(self) -> GraphStore:
+        """The graph. A SQLite file is made only by :meth:`migrated`."""
+        if self._store is None:
+            self._store = open_store(self.settings.store, self.loaded.folder)
+        return self._store
+
+    def migrated(self) -> GraphStore:
+        """The graph, made if it is not there, its schema brought to this version. Raises StoreError."""
+        if self._store is None:
+            self._store = open_store(self.settings.store, self.loaded.folder, create=True)
+        self._store.migrate()
+        return self._store
+
+    def source(self, name: str) -> Configured:
+        """The source of this name. Raises BadInput naming those there are."""
+        for configured in self.sources:
+            if configured.name == name:
+                return configured
+        known = ", ".join(c.name for c in self.sources) or "none; `kinlore init` finds some"
+        raise BadInput(f"no source is named {name!r}; configured are: {known}")
+
+    def _source(self, number: int, table: dict[str, object]) -> Configured:
+        name, type_name = table.get("name"), table.get("type")
+        try:
+            disabled = registry.disabled_because(type_name) if isinstance(type_name, str) else None
+            if disabled is not None:
+                return Configured(
+                    str(name), str(type_name), str(table.get("space", "default")), None, disabled
+                )
+            source = registry.build(table, self.loaded.folder)
+        except BadInput as problem:
+            where = "" if isinstance(name, str) else f"sources.{number}: "
+            raise ConfigError(f"{self.loaded.where}: {where}{problem}") from None
+        return Configured(source.config.name, source.type, source.config.space, source)
+
+    def close(self) -> None:
+        """Release what is open."""
+        for configured in self.sources:
+            if configured.source is not None:
+                configured.source.close()
+        if self._store is not None:
+            self._store.close()
+
+    def __enter__(self) -> Container:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_store(settings: StoreSettings, folder: Path, *, create: bool = False) -> GraphStore:
+    """The store that a URL names, not yet migrated. Paths are relative to ``folder``.
+
+    Raises StoreUnavailable where there is no such file and ``create`` is not set.
+    """
+    return _OPENERS[urlsplit(settings.url).scheme](settings, folder, create)
+
+
+def _sqlite(settings: StoreSettings, folder: Path, create: bool) -> GraphStore:
+    from app.store.sqlite import SqliteStore
+
+    path = folder / unquote(urlsplit(settings.url).path[1:])
+    if not create and not path.exists():
+        raise StoreUnavailable(f"there is no graph at {path} yet: `kinlore ingest` makes it")
+    return SqliteStore(path)
+
+
+def _neo4j(settings: StoreSettings, folder: Path, create: bool) -> GraphStore:
+    from app.store.neo4j import Neo4jStore
+
+    password = settings.password
+    return Neo4jStore(settings.url, None if password is None else password.get_secret_value())
+
+
+_OPENERS: dict[str, Callable[[StoreSettings, Path, bool], GraphStore]] = {
+    "sqlite": _sqlite,
+    **dict.fromkeys(("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc"), _neo4j),
+}
