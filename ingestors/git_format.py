@@ -69,6 +69,7 @@ def _decode(raw: bytes, encoding: str) -> str:
 
 
 def batch(told: bytes) -> Iterator[tuple[str, str, bytes]]:
+    """Objects out of what ``cat-file --batch`` prints: (id, type, content)."""
     at = 0
     while at < len(told):
         end = told.index(b"\n", at)
