@@ -1,0 +1,153 @@
+"""The FastAPI application: addresses, headers and bodies. What they answer is worked out elsewhere."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+
+from app.api import access, graphql, pages
+from app.api.fields import Ask
+from app.api.status import source_statuses
+from app.api.threads import Threads
+from app.api.types import sdl
+from app.container import Container
+from app.lineage.lookup import find_one
+from app.lineage.walk import lineage
+from graph_schema.errors import BadIdentifier, BadInput, KinloreError, NotFound, StoreBusy, StoreError
+
+log = logging.getLogger(__name__)
+
+MAX_BODY = 1_000_000
+_PAGE_NODES = 300
+
+
+def create_app(container: Container) -> FastAPI:
+    """The service over a container. Raises ConfigError where it would be open to strangers."""
+    access.check_openness(container.settings.server)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        container.close()
+
+    # The generated documentation pages load scripts from elsewhere, so there are none.
+    app = FastAPI(title="Kinlore", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app.add_middleware(access.Access, server=container.settings.server)
+    service = _Service(container, Threads())
+    app.add_api_route("/graphql", service.graphql, methods=["POST"])
+    app.add_api_route("/graphql", service.graphql_page, methods=["GET"])
+    app.add_api_route("/", service.home, methods=["GET"])
+    app.add_api_route("/livez", service.alive, methods=["GET"])
+    app.add_api_route("/readyz", service.ready, methods=["GET"])
+    app.add_api_route("/metrics", service.metrics, methods=["GET"])
+    return app
+
+
+def _json(body: Any, status: int = 200, **extra: str) -> Response:
+    return Response(
+        msgspec.json.encode(body),
+        status,
+        headers={**access.headers(), **extra},
+        media_type="application/json",
+    )
+
+
+def _refusal(message: str, code: str, status: int, **extra: str) -> Response:
+    return _json({"errors": [{"message": message, "extensions": {"code": code}}]}, status, **extra)
+
+
+def _html(text: str, status: int = 200) -> Response:
+    return HTMLResponse(text, status, headers=access.headers(page=True, style=pages.STYLE_HASH))
+
+
+class _Service:
+    def __init__(self, container: Container, threads: Threads) -> None:
+        self.container = container
+        self.threads = threads
+
+    def _ask(self) -> Ask:
+        return Ask(self.container.store, None, lambda: source_statuses(self.container))
+
+    async def graphql(self, request: Request) -> Response:
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            # A browser sends other types across origins without asking first.
+            return _refusal("send the query as application/json", "BAD_INPUT", 415)
+        body = await access.body_of(request, MAX_BODY)
+        if body is None:
+            return _refusal(f"the body is longer than {MAX_BODY:,} bytes", "TOO_COSTLY", 413)
+        try:
+            asked = graphql.read(body)
+            payload = await self.threads.run(lambda: msgspec.json.encode(graphql.answer(asked, self._ask)))
+        except StoreBusy as problem:
+            return _refusal(str(problem), problem.code, 503, **{"retry-after": "1"})
+        except BadInput as problem:
+            return _refusal(str(problem), problem.code, 400)
+        return Response(payload, headers=access.headers(), media_type="application/json")
+
+    async def graphql_page(self, request: Request) -> Response:
+        if request.query_params:
+            return _refusal("queries are sent by POST", "BAD_INPUT", 405, allow="POST")
+        address = self.container.settings.server.public_url or f"{request.url.scheme}://{request.url.netloc}"
+        return _html(pages.graphql(address, sdl()))
+
+    async def home(self, q: str = "") -> Response:
+        return await self._page(q.strip()[:500])
+
+    async def _page(self, text: str) -> Response:
+        try:
+            return _html(await self.threads.run(lambda: self._answer(text)))
+        except NotFound as problem:
+            return _html(pages.problem(text, str(problem)), 404)
+        except StoreError as problem:
+            return _html(pages.problem(text, str(problem)), 503)
+        except KinloreError as problem:
+            return _html(pages.problem(text, str(problem)), 400)
+
+    def _answer(self, text: str) -> str:
+        store = self.container.store
+        if not text:
+            return pages.home(store.counts(), source_statuses(self.container))
+        try:
+            root = find_one(store, text)
+        except BadIdentifier:
+            hits = store.search_text(text, first=50)
+            nodes = store.get([hit.handle for hit in hits])
+            return pages.found(text, [node for node in nodes if node is not None])
+        node = store.get([root])[0]
+        if node is None:
+            raise NotFound(f"no node is named {text!r}")
+        return pages.lineage(node, lineage(store, root, first=_PAGE_NODES, stubs=False))
+
+    async def alive(self) -> Response:
+        return PlainTextResponse("alive\n", headers=access.headers())
+
+    async def ready(self) -> Response:
+        return await self._told(lambda: (self.container.store.service("source", limit=1), "ready\n")[1])
+
+    async def metrics(self) -> Response:
+        return await self._told(self._metrics)
+
+    async def _told(self, work: Callable[[], str]) -> Response:
+        """Plain text, or 503 and why."""
+        try:
+            return PlainTextResponse(await self.threads.run(work), headers=access.headers())
+        except StoreError as problem:
+            return PlainTextResponse(f"{problem}\n", 503, headers=access.headers())
+
+    def _metrics(self) -> str:
+        """In Prometheus' text format."""
+        counts = self.container.store.counts()
+        lines = ["# TYPE kinlore_nodes gauge"]
+        lines += [f'kinlore_nodes{{kind="{kind}"}} {count}' for kind, count in sorted(counts.nodes.items())]
+        lines.append("# TYPE kinlore_edges gauge")
+        lines += [f'kinlore_edges{{kind="{kind}"}} {count}' for kind, count in sorted(counts.edges.items())]
+        lines += ["# TYPE kinlore_records gauge", f"kinlore_records {counts.records}"]
+        lines += ["# TYPE kinlore_revision counter", f"kinlore_revision {counts.revision}"]
+        return "\n".join(lines) + "\n"
