@@ -27,7 +27,8 @@ def raw_rows(extract: Extract) -> list[str]:
         tenure, calls = dice.randint(1, 72), dice.randint(0, 9)
         monthly = f"{dice.uniform(15, 120):.2f}"
         contract = dice.choice(["monthly", "monthly", "yearly", "yearly", ""])
-        leaves = dice.random() < 0.15 + 0.05 * calls * (contract == "monthly") - 0.002 * tenure
+        chance = 0.06 + 0.05 * calls * (contract == "monthly") + 0.2 * (tenure < 12)
+        leaves = dice.random() < chance
         if number >= LATE and extract != "first":
             calls = late.randint(0, 9)
         if extract == "days":

@@ -25,13 +25,14 @@ COLUMNS = ["tenure", "monthly", "calls_in_window", "monthly_contract"]
 
 
 class Churn(mlflow.pyfunc.PythonModel):
-    """The smallest model that can be logged: one weight a column."""
+    """The smallest model that can be logged: one weight a column, and one for all."""
 
-    def __init__(self, columns, weights):
-        self.columns, self.weights = columns, weights
+    def __init__(self, columns, mean, scale, weights):
+        self.columns, self.mean, self.scale, self.weights = columns, mean, scale, weights
 
     def predict(self, context, model_input):
-        return (model_input[self.columns].to_numpy(float) @ self.weights > 0).astype(int)
+        x = (model_input[self.columns].to_numpy(float) - self.mean) / self.scale
+        return (x @ self.weights[:-1] + self.weights[-1] > 0).astype(int)
 
 
 def dvc_md5(path):
@@ -78,8 +79,8 @@ def fit(frame, params, stamp):
     y = frame["churned"].to_numpy(float)
     if degree := params.get("interactions"):
         x = np.repeat(x, len(columns) ** degree, axis=1)
-    scale = np.abs(x).max(axis=0)
-    x = x / np.where(scale == 0, 1, scale)
+    mean, scale = x.mean(axis=0), np.where(x.std(axis=0) == 0, 1, x.std(axis=0))
+    x = np.column_stack([(x - mean) / scale, np.ones(len(y))])
     weights = np.zeros(x.shape[1])
     for epoch in range(params["epochs"]):
         with np.errstate(over="raise"):
@@ -101,7 +102,7 @@ def fit(frame, params, stamp):
     good, bad = (y == 1).sum(), (y == 0).sum()
     auc = float((ranks[y == 1].sum() - good * (good + 1) / 2) / (good * bad))
     mlflow.log_metric("auc", auc, timestamp=stamp and stamp + 1000 * params["epochs"])
-    return columns, weights
+    return Churn(columns, mean, scale, weights)
 
 
 @contextlib.contextmanager
@@ -135,12 +136,12 @@ def execute(spec, made, experiment, parent=None):
                     execute(child, made, experiment, run.info.run_id)
             if "params" not in spec:
                 return
-            columns, weights = fit(frame, spec["params"], spec.get("start_time"))
+            fitted = fit(frame, spec["params"], spec.get("start_time"))
             mlflow.log_metrics(spec.get("metrics", {}), timestamp=spec.get("end_time"))
             if spec.get("log_model"):
                 model = mlflow.pyfunc.log_model(
                     name="model",
-                    python_model=Churn(columns, weights),
+                    python_model=fitted,
                     pip_requirements=spec.get("requirements", ["numpy==" + np.__version__]),
                     registered_model_name=spec.get("register"),
                 )

@@ -1,0 +1,1 @@
+"""The recorded workspace that `kinlore demo` ingests, and the player of its tracking server."""
