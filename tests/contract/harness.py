@@ -14,7 +14,7 @@ from graph_schema.edges import EdgeKind
 from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore, Source, Written
 from graph_schema.times import Micros
-from graph_schema.values import Direction, Edge, Moment, Node
+from graph_schema.values import Direction, Edge, Moment, Node, Spaces
 from ingestors import joins
 from tests.contract.model import Seen, SeenEdge, SeenNode, canonical, closed
 from tests.neo4j_server import Neo4jServer
@@ -94,9 +94,12 @@ def node(store: GraphStore, text: str, **kwargs: Any) -> Node:
     return found
 
 
-def ids_of(store: GraphStore, text: str, **kwargs: Any) -> list[str]:
+def ids_of(
+    store: GraphStore, text: str, *, known_at: Micros | None = None, spaces: Spaces = None
+) -> list[str]:
     """Ids of the nodes that an identifier names, sorted."""
-    return sorted(label.id for label in store.labels(store.resolve(text, **kwargs)))
+    handles = store.resolve(text, known_at=known_at, spaces=spaces)
+    return sorted(label.id for label in store.labels(handles, known_at=known_at))
 
 
 def everything(
