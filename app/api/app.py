@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -31,13 +30,8 @@ def create_app(container: Container) -> FastAPI:
     """The service over a container. Raises ConfigError where it would be open to strangers."""
     access.check_openness(container.settings.server)
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        yield
-        container.close()
-
     # The generated documentation pages load scripts from elsewhere, so there are none.
-    app = FastAPI(title="Kinlore", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app = FastAPI(title="Kinlore", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(access.Access, server=container.settings.server)
     service = _Service(container, Threads())
     app.add_api_route("/graphql", service.graphql, methods=["POST"])

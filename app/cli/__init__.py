@@ -1,1 +1,53 @@
-"""The command line, one module per group of commands."""
+"""The command line, one module per group of commands; a module is imported when its command is called."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from app.cli.group import Commands
+
+VERSION = "0.1.0"
+
+
+@click.group(
+    cls=Commands,
+    first={
+        "init": ("app.cli.init", "Find what is in this folder and write kinlore.toml."),
+        "demo": ("app.cli.demo", "Ingest a recorded project and serve it, to look around."),
+        "ingest": ("app.cli.ingest", "Bring what is new at the sources into the graph."),
+        "serve": ("app.cli.serve", "Serve GraphQL and the pages."),
+        "search": ("app.cli.search", "Find nodes by words."),
+        "lineage": ("app.cli.lineage", "Show what a thing came from and what it feeds."),
+    },
+    groups={
+        "Ask": {
+            "resolve": ("app.cli.resolve", "Find the node behind an identifier."),
+            "find": ("app.cli.find", "List nodes of a kind, with conditions."),
+            "paths": ("app.cli.paths", "Show the shortest ways from one thing to another."),
+        },
+        "Look after": {
+            "sources": ("app.cli.sources", "Show how the sources stand."),
+            "doctor": ("app.cli.doctor", "Check settings, store and every connection."),
+            "schema": ("app.cli.schema", "Print the GraphQL schema, or the kinds of nodes and edges."),
+            "migrate": ("app.cli.migrate", "Bring the store's schema to this version."),
+        },
+    },
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(VERSION, prog_name="kinlore")
+@click.option("--config", help="The settings file, if it is not ./kinlore.toml.", metavar="FILE")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def cli(config: str | None, debug: bool) -> None:
+    """Kinlore: one graph of code, data, runs, models, releases and incidents.
+
+    Where an ID is asked for, any identifier does: git.sha=3faf1c7, mlflow.model_version=churn/3.
+    """
+
+
+def main() -> None:
+    """The console script. Ends the process with the exit code that the outcome has."""
+    from app.cli.outcome import run
+
+    sys.exit(run(cli, sys.argv[1:]))

@@ -1,0 +1,92 @@
+"""Asks a graph by GraphQL: the server that KINLORE_URL names, else the store of the settings, in process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from app import settings
+from app.errors import RemoteError, ServerUnreachable
+from app.settings import Remote
+
+
+class Client(Protocol):
+    """Answers queries."""
+
+    def ask(self, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """The data. Raises RemoteError with the code that the answer gave, ServerUnreachable, StoreError."""
+
+
+@contextmanager
+def connected(config: str | None) -> Iterator[Client]:
+    """A client, closed at the end. Raises ConfigError, StoreError, ServerUnreachable."""
+    remote = settings.remote()
+    if remote is not None:
+        yield _Server(remote)
+        return
+    from app.container import Container
+
+    with Container(settings.load(config)) as container:
+        yield _Local(container)
+
+
+class _Local:
+    def __init__(self, container: Any) -> None:
+        self._container = container
+        # Opened first: what is wrong with it is then said as it is, and not as an answer to a query.
+        self._container.store.service("source", limit=1)
+
+    def ask(self, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        from app.api.fields import Ask
+        from app.api.graphql import Request, answer
+        from app.api.status import source_statuses
+
+        container = self._container
+        return _data(
+            answer(
+                Request(query, dict(variables)),
+                lambda: Ask(container.store, None, lambda: source_statuses(container)),
+            )
+        )
+
+
+class _Server:
+    def __init__(self, remote: Remote) -> None:
+        self._remote = remote
+
+    def ask(self, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        import httpx
+
+        token = self._remote.token
+        headers = {} if token is None else {"authorization": f"Bearer {token.get_secret_value()}"}
+        url = f"{self._remote.url}/graphql"
+        try:
+            answer = httpx.post(
+                url, json={"query": query, "variables": dict(variables)}, headers=headers, timeout=60.0
+            )
+            body = answer.json()
+        except (httpx.HTTPError, ValueError, OSError) as problem:
+            said = str(problem) or type(problem).__name__
+            raise ServerUnreachable(
+                f"no Kinlore answers at {self._remote.url} (KINLORE_URL): {said}"
+            ) from None
+        if answer.status_code == 401:
+            raise RemoteError(f"{self._remote.url} wants a token: set KINLORE_TOKEN", "FORBIDDEN")
+        if not isinstance(body, dict):
+            raise ServerUnreachable(f"{self._remote.url} (KINLORE_URL) does not answer as Kinlore does")
+        return _data(body)
+
+
+def _data(body: Mapping[str, Any]) -> dict[str, Any]:
+    errors = body.get("errors")
+    if errors:
+        first = errors[0]
+        extensions = first.get("extensions") or {}
+        raise RemoteError(
+            str(first.get("message")),
+            str(extensions.get("code", "INTERNAL")),
+            tuple(extensions.get("candidates") or ()),
+        )
+    data: dict[str, Any] = body.get("data") or {}
+    return data

@@ -1,0 +1,53 @@
+"""``kinlore paths``."""
+
+from __future__ import annotations
+
+import click
+
+from app.cli.common import clean, options, print_json, say
+
+_QUERY = """query($from: ID!, $to: ID!, $maxHops: Int, $first: Int, $asOf: DateTime, $knownAt: DateTime) {
+  paths(from: $from, to: $to, maxHops: $maxHops, first: $first, asOf: $asOf, knownAt: $knownAt) {
+    paths { from to kind source evidence } total totalIsExact complete truncatedBecause
+  }
+}"""
+
+
+@click.command()
+@click.argument("start", metavar="FROM")
+@click.argument("end", metavar="TO")
+@click.option("--hops", default=20, show_default=True, help="How long a path may be.")
+@click.option("--first", default=3, show_default=True, help="How many, at most 100.")
+@click.option("--as-of", help="As it was in the world then.", metavar="TIME")
+@click.option("--known-at", help="As Kinlore knew it then.", metavar="TIME")
+@options
+def command(
+    start: str,
+    end: str,
+    hops: int,
+    first: int,
+    as_of: str | None,
+    known_at: str | None,
+    config: str | None,
+    as_json: bool,
+) -> int:
+    """Show the shortest ways from one thing to another, down- or upstream."""
+    from app.cli.client import connected
+    from app.cli.outcome import NOT_FOUND, OK
+
+    asked = {"from": start, "to": end, "maxHops": hops, "first": first, "asOf": as_of, "knownAt": known_at}
+    with connected(config) as client:
+        found = client.ask(_QUERY, asked)["paths"]
+    if as_json:
+        print_json(found)
+        return OK if found["paths"] else NOT_FOUND
+    for number, path in enumerate(found["paths"], 1):
+        click.echo(f"{number}. {sum(edge['kind'] != 'SAME_AS' for edge in path)} hops")
+        for edge in path:
+            click.echo(f"   {clean(edge['from'])} ─{edge['kind']}→ {clean(edge['to'])}")
+    if found["truncatedBecause"]:
+        say(found["truncatedBecause"])
+    if not found["paths"]:
+        say("no path leads from the one to the other, in either direction")
+        return NOT_FOUND
+    return OK

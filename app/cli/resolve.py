@@ -1,0 +1,39 @@
+"""``kinlore resolve``."""
+
+from __future__ import annotations
+
+import click
+
+from app.cli.common import options, print_json, print_table, say
+
+_QUERY = """query($scheme: String!, $value: String!) {
+  resolve(scheme: $scheme, value: $value) { id kind name stub url createdAt identifiers { id } }
+}"""
+
+
+@click.command()
+@click.argument("scheme")
+@click.argument("value", required=False)
+@options
+def command(scheme: str, value: str | None, config: str | None, as_json: bool) -> int:
+    """Find every node with an identifier: `resolve git.sha 3faf1c7`, or `resolve git.sha=3faf1c7`."""
+    from app.cli.client import connected
+    from app.cli.outcome import NOT_FOUND, OK
+
+    if value is None:
+        scheme, equals, value = scheme.partition("=")
+        if not equals:
+            raise click.UsageError("write SCHEME VALUE, or SCHEME=VALUE")
+    with connected(config) as client:
+        nodes = client.ask(_QUERY, {"scheme": scheme, "value": value})["resolve"]
+    if as_json:
+        print_json(nodes)
+    elif nodes:
+        print_table(
+            ("kind", "name", "identifiers"),
+            [(n["kind"], n["name"], " ".join(each["id"] for each in n["identifiers"])) for n in nodes],
+        )
+    if not nodes:
+        say(f"no node is named {f'{scheme}={value}'!r}")
+        return NOT_FOUND
+    return OK
