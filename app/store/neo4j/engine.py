@@ -1,0 +1,339 @@
+"""The engine of the Neo4j store: bulk reads inside one open transaction, and service records."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from neo4j import ManagedTransaction
+
+from app.store.neo4j import codec
+from app.store.neo4j.applying import apply
+from app.store.neo4j.codec import BELIEF, IDENT, JOIN, KEYED, NODE, index_key
+from app.store.rows import (
+    EDGE_KINDS,
+    BeliefRow,
+    Changes,
+    IdentRow,
+    JoinRow,
+    KeyedRow,
+    NodeRow,
+    RecordRow,
+    SourceRow,
+    from_json,
+)
+from graph_schema.edges import EDGE_CODES, EdgeKind
+from graph_schema.schemes import SCHEMES
+from graph_schema.times import Micros
+
+_SAME_AS = EDGE_CODES[EdgeKind.SAME_AS]
+_I, _K = IDENT.format("i"), KEYED
+
+_RECORDS = """
+UNWIND $keys AS key MATCH (r:Record {rkey: key})
+RETURN r.rid, r.rkey, r.type, r.version, r.digest, r.marks, r.goneAt
+"""
+_HELD = """
+MATCH (r:Record) WHERE r.rkey STARTS WITH $prefix AND r.rkey > $after AND r.type = $type
+RETURN coalesce(r.fullKey, r.rkey), r.goneAt ORDER BY r.rkey LIMIT $limit
+"""
+_IDENTS = f"UNWIND $texts AS text MATCH (i:Ident {{text: text}}) RETURN {_I}"
+_IDENTS_BY_ID = f"UNWIND $ids AS id MATCH (i:Item {{num: id}}) WHERE i:Ident RETURN {_I}"
+_MATCHING = f"""
+MATCH (i:Ident {{text: $text}}) WHERE i.dead IS NULL RETURN {_I}
+UNION MATCH (i:Ident {{bare: $text}}) WHERE i.dead IS NULL RETURN {_I}
+"""
+_MEMBERS = f"""
+UNWIND $ids AS id MATCH (i:Item {{num: id}}) WHERE i:Ident AND i.names IS NULL RETURN {_I}
+UNION ALL UNWIND $ids AS id MATCH (i:Ident {{names: id}}) RETURN {_I}
+"""
+_NODES = f"UNWIND $ids AS id MATCH (n:Item {{num: id}}) WHERE n.kind IS NOT NULL RETURN {NODE.format('n')}"
+_BELIEFS_TOUCHING = f"""
+UNWIND $ids AS id MATCH (s:Item {{num: id}})-[e]->(d) RETURN {BELIEF}
+UNION ALL UNWIND $ids AS id MATCH (d:Item {{num: id}})<-[e]-(s) RETURN {BELIEF}
+"""
+_DERIVED = "UNWIND $anchors AS anchor MATCH (x:Derived {anchor: anchor}) RETURN x.belief"
+_JOINS = f"UNWIND $ids AS id MATCH (j:Join {{jid: id}}) RETURN {JOIN}"
+_JOINS_ANCHORED = f"UNWIND $ids AS id MATCH (j:Join {{anchor: id}}) RETURN {JOIN}"
+_JOINS_TOUCHING = f"""
+UNWIND $ids AS id MATCH (j:Join {{a: id}}) RETURN {JOIN}
+UNION ALL UNWIND $ids AS id MATCH (j:Join {{b: id}}) RETURN {JOIN}
+"""
+_KEYED_ROWS = f"UNWIND $ids AS id MATCH (k:Keyed {{kid: id}}) RETURN {_K}"
+_KEYED_TOUCHING = f"""
+UNWIND $ids AS id MATCH (k:Keyed {{ref: id}}) RETURN {_K}
+UNION ALL UNWIND $ids AS id MATCH (k:Keyed {{by: id}}) RETURN {_K}
+"""
+_KEYED_KEYS = """
+UNWIND $places AS place MATCH (k:Keyed) WHERE k.place = place AND k.role IS NOT NULL AND k.when IS NOT NULL
+RETURN DISTINCT place
+"""
+_USED = """
+UNWIND $asked AS x WITH x[0] AS iid, x[1] AS nid
+WHERE EXISTS { MATCH (:Join {a: iid}) } OR EXISTS { MATCH (:Join {b: iid}) }
+   OR EXISTS { MATCH (:Keyed {ref: iid}) } OR EXISTS { MATCH (:Keyed {by: iid}) }
+   OR EXISTS { MATCH (n:Item {num: nid})-[e:!PAST]->() WHERE coalesce(e.src, nid) = iid }
+   OR EXISTS { MATCH (n:Item {num: nid})<-[e:!PAST]-() WHERE coalesce(e.dst, nid) = iid }
+RETURN iid
+"""
+_SERVICE = "MATCH (s:Service {skey: $skey}) RETURN s.value"
+_SERVICES_DELETE = "UNWIND $skeys AS skey MATCH (s:Service {skey: skey}) DELETE s"
+_SERVICES_PUT = """
+UNWIND $rows AS r MERGE (s:Service {skey: r.skey})
+SET s.collection = r.collection, s.key = r.key, s.value = r.value
+"""
+SERVICES = """
+MATCH (s:Service) WHERE s.skey STARTS WITH $prefix AND s.skey > $after
+RETURN s.key, s.value ORDER BY s.skey LIMIT $limit
+"""
+
+
+def belief_query(kind: str) -> str:
+    """Current beliefs of one kind by their ids; the kind comes from the declarations."""
+    return f"UNWIND $ids AS id MATCH (s)-[e:{kind} {{bid: id}}]->(d) RETURN {BELIEF}"
+
+
+_BELIEFS = tuple(belief_query(kind) for kind in EDGE_KINDS)
+
+
+def service_key(collection: str, key: str) -> str:
+    """What a service record is found by."""
+    return index_key(f"{collection}/{key}")
+
+
+def service_range(collection: str, prefix: str, after: str, limit: int) -> dict[str, Any]:
+    """Parameters of ``SERVICES``."""
+    return {
+        "prefix": f"{collection}/{prefix}"[: codec.KEY_MAX - 40],
+        "after": service_key(collection, after),
+        "limit": limit,
+    }
+
+
+class Neo4jEngine:
+    """Implements :class:`app.store.engine.Engine` on an open transaction.
+
+    What every transaction reads first comes with it: ``counters``, ``sources`` and ``origins``.
+    Service records are written when the transaction ends, all at once.
+    """
+
+    def __init__(
+        self,
+        tx: ManagedTransaction,
+        counters: Mapping[str, int],
+        sources: Iterable[SourceRow],
+        origins: Mapping[tuple[int, ...], int],
+    ) -> None:
+        self._tx = tx
+        self._counters = dict(counters)
+        self._sources = list(sources)
+        self._origins = dict(origins)
+        self._rkeys: dict[int, str] = {}
+        self._services: dict[tuple[str, str], Any | None] = {}
+
+    def _rows(self, query: str, **parameters: Any) -> list[list[Any]]:
+        return self._tx.run(query, parameters).values()
+
+    def sources(self) -> list[SourceRow]:
+        return self._sources
+
+    def put_source(self, row: SourceRow) -> None:
+        self._tx.run(
+            "MERGE (s:Source {sid: $sid}) SET s.name = $name, s.type = $type, s.space = $space",
+            row._asdict(),
+        )
+
+    def origins(self) -> dict[tuple[int, ...], int]:
+        return self._origins
+
+    def put_origin(self, oid: int, sids: tuple[int, ...]) -> None:
+        self._tx.run("CREATE (:Origin {oid: $oid, sids: $sids})", oid=oid, sids=list(sids))
+
+    def counters(self) -> dict[str, int]:
+        return self._counters
+
+    def put_counters(self, counters: dict[str, int]) -> None:
+        self._counters = dict(counters)
+
+    def records(self, sid: int, keys: Collection[str]) -> dict[str, RecordRow]:
+        asked = {index_key(f"{sid}/{key}"): key for key in keys}
+        found: dict[str, RecordRow] = {}
+        for rid, rkey, type_, version, digest, marks, gone_at in self._rows(_RECORDS, keys=list(asked)):
+            self._rkeys[rid] = rkey
+            key = asked[rkey]
+            found[key] = RecordRow(rid, sid, key, type_, version, bytes(digest), bytes(marks), gone_at)
+        return found
+
+    def held(self, sid: int, type: str, after: str, limit: int) -> list[tuple[str, Micros | None]]:
+        prefix = f"{sid}/"
+        rows = self._rows(_HELD, prefix=prefix, after=index_key(prefix + after), type=type, limit=limit)
+        return [(key.removeprefix(prefix), gone_at) for key, gone_at in rows]
+
+    def idents(self, texts: Collection[str]) -> dict[str, IdentRow]:
+        rows = self._rows(_IDENTS, texts=[index_key(text) for text in texts])
+        return {row[1]: codec.ident_row(row) for row in rows}
+
+    def idents_by_id(self, iids: Collection[int]) -> dict[int, IdentRow]:
+        if not iids:
+            return {}
+        return {row[0]: codec.ident_row(row) for row in self._rows(_IDENTS_BY_ID, ids=list(iids))}
+
+    def matching(self, scheme: str, value: str) -> list[IdentRow]:
+        return matching(self._tx, scheme, value)
+
+    def members(self, nids: Collection[int]) -> list[IdentRow]:
+        if not nids:
+            return []
+        return [codec.ident_row(row) for row in self._rows(_MEMBERS, ids=list(nids))]
+
+    def nodes(self, nids: Collection[int]) -> dict[int, NodeRow]:
+        if not nids:
+            return {}
+        return {row[0]: codec.node_row(row) for row in self._rows(_NODES, ids=list(nids))}
+
+    def beliefs(self, links: Collection[tuple[int, int, int, int]]) -> list[BeliefRow]:
+        return self._beliefs((link[3], link[0]) for link in links)
+
+    def _beliefs(self, asked: Iterable[tuple[int, int]]) -> list[BeliefRow]:
+        by_kind: dict[int, list[int]] = defaultdict(list)
+        for bid, kind in asked:
+            by_kind[kind].append(bid)
+        return [
+            codec.belief_row(row)
+            for kind, bids in by_kind.items()
+            for row in self._rows(_BELIEFS[kind], ids=bids)
+        ]
+
+    def beliefs_touching(self, nids: Collection[int]) -> list[BeliefRow]:
+        rows = self._rows(_BELIEFS_TOUCHING, ids=list(nids))
+        return list({row[0]: codec.belief_row(row) for row in rows}.values())
+
+    def derived(self, anchors: Collection[int]) -> list[BeliefRow]:
+        handles = self._rows(_DERIVED, anchors=list(anchors))
+        return self._beliefs(codec.belief_of(row[0]) for row in handles)
+
+    def joins(self, jids: Collection[int]) -> list[JoinRow]:
+        if not jids:
+            return []
+        return [codec.join_row(row) for row in self._rows(_JOINS, ids=list(jids))]
+
+    def joins_anchored(self, anchors: Collection[int]) -> list[JoinRow]:
+        return [codec.join_row(row) for row in self._rows(_JOINS_ANCHORED, ids=list(anchors))]
+
+    def joins_touching(self, iids: Collection[int]) -> list[JoinRow]:
+        rows = self._rows(_JOINS_TOUCHING, ids=list(iids))
+        return list({row[0]: codec.join_row(row) for row in rows}.values())
+
+    def keyed_rows(self, kids: Collection[int]) -> list[KeyedRow]:
+        if not kids:
+            return []
+        return [codec.keyed_row(row) for row in self._rows(_KEYED_ROWS, ids=list(kids))]
+
+    def keyed_touching(self, iids: Collection[int]) -> list[KeyedRow]:
+        rows = self._rows(_KEYED_TOUCHING, ids=list(iids))
+        return list({row[0]: codec.keyed_row(row) for row in rows}.values())
+
+    def keyed_keys(self, rule: str, keys: Collection[str]) -> set[str]:
+        asked = {codec.place_of(rule, key): key for key in keys}
+        return {asked[row[0]] for row in self._rows(_KEYED_KEYS, places=list(asked))}
+
+    def keyed(
+        self,
+        rule: str,
+        key: str,
+        role: str | None,
+        since: Micros | None,
+        until: Micros | None,
+        descending: bool,
+        limit: int | None,
+    ) -> list[tuple[KeyedRow, IdentRow | None, IdentRow | None]]:
+        where = ["k.place = $place", "k.role = $role" if role is not None else "k.role IS NOT NULL"]
+        if since is not None:
+            where.append("k.when >= $since")
+        if until is not None:
+            where.append("k.when < $until")
+        if since is not None or until is not None:
+            where.append("k.at IS NOT NULL")
+        else:
+            where.append("k.when IS NOT NULL")
+        way = "DESC" if descending else "ASC"
+        lead = "k.place, k.role, k.when" if role is not None else "k.when"
+        order = ", ".join(f"{column} {way}" for column in (*lead.split(", "), "k.tie", "k.anchor"))
+        query = (
+            f"MATCH (k:Keyed) WHERE {' AND '.join(where)} WITH k ORDER BY {order} LIMIT $limit"
+            " OPTIONAL MATCH (r:Item {num: k.ref}) OPTIONAL MATCH (b:Item {num: k.by})"
+            f" RETURN {_K}, {IDENT.format('r')}, {IDENT.format('b')} ORDER BY {order}"
+        )
+        rows = self._rows(
+            (query),
+            place=codec.place_of(rule, key),
+            role=role,
+            since=since,
+            until=until,
+            limit=2**62 if limit is None else limit,
+        )
+        return [
+            (
+                codec.keyed_row(row[:12]),
+                codec.ident_row(row[12:18]) if row[12] is not None else None,
+                codec.ident_row(row[18:24]) if row[18] is not None else None,
+            )
+            for row in rows
+        ]
+
+    def used(self, idents: Collection[IdentRow]) -> set[int]:
+        if not idents:
+            return set()
+        return {row[0] for row in self._rows(_USED, asked=[[i.iid, i.nid] for i in idents])}
+
+    def apply(self, changes: Changes) -> None:
+        apply(self._tx, changes, self._rkeys)
+
+    # service records -----------------------------------------------------------------------------------
+
+    def service_get(self, collection: str, key: str) -> Any | None:
+        if (collection, key) in self._services:
+            return self._services[collection, key]
+        rows = self._rows(_SERVICE, skey=service_key(collection, key))
+        return from_json(rows[0][0]) if rows else None
+
+    def service_put(self, collection: str, key: str, value: Any) -> None:
+        # Through JSON, so that what is read back in this transaction is what later ones read.
+        self._services[collection, key] = from_json(codec.text_json(value))
+
+    def service_delete(self, collection: str, key: str) -> None:
+        self._services[collection, key] = None
+
+    def service_list(self, collection: str, prefix: str, after: str, limit: int) -> Sequence[tuple[str, Any]]:
+        self.flush()
+        return services(self._tx, collection, prefix, after, limit)
+
+    def flush(self) -> None:
+        """Write the service records that were put or deleted."""
+        put = [
+            {"skey": service_key(*at), "collection": at[0], "key": at[1], "value": codec.text_json(value)}
+            for at, value in self._services.items()
+            if value is not None
+        ]
+        gone = [service_key(*at) for at, value in self._services.items() if value is None]
+        if put:
+            self._tx.run(_SERVICES_PUT, rows=sorted(put, key=lambda r: r["skey"]))
+        if gone:
+            self._tx.run(_SERVICES_DELETE, skeys=gone)
+        self._services.clear()
+
+
+def matching(tx: ManagedTransaction, scheme: str, value: str) -> list[IdentRow]:
+    """Live identifiers of a scheme with this value, under any scope."""
+    if scheme not in SCHEMES:
+        return []
+    return [codec.ident_row(row) for row in tx.run(_MATCHING, text=index_key(f"{scheme}={value}")).values()]
+
+
+def services(
+    tx: ManagedTransaction, collection: str, prefix: str, after: str, limit: int
+) -> list[tuple[str, Any]]:
+    """Service records by key, whose key has the prefix and lies behind ``after``."""
+    rows = tx.run(SERVICES, service_range(collection, prefix, after, limit)).values()
+    return [(key, from_json(value)) for key, value in rows if key.startswith(prefix)]

@@ -1,0 +1,111 @@
+"""Lists of nodes in order, page by page, narrowed by the indexes that the kinds declare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from neo4j import ManagedTransaction
+
+from app.store.neo4j import codec
+from app.store.neo4j.codec import KEY_MAX, NODE, index_key
+from app.store.neo4j.schema import indexed_property
+from app.store.rows import NODE_CODES, NodeRow
+from graph_schema.kinds import KINDS, NodeKind
+from graph_schema.values import Filter, FilterOp, Order, Ordering
+
+_SCAN = 500
+_MOST = 5_000
+
+
+def ordered(
+    tx: ManagedTransaction,
+    kind: NodeKind,
+    where: Sequence[Filter],
+    ordering: Ordering,
+    mark: tuple[Any, str] | None,
+    wanted: int,
+) -> Iterator[NodeRow]:
+    """Live nodes of a kind behind a mark, in order. Narrowed where an index can; the caller filters."""
+    narrow, values = narrowed(kind, where)
+    values["kind"] = NODE_CODES[kind]
+    limit = max(_SCAN, wanted) if where else wanted
+    for column in _columns(ordering, mark):
+        behind = mark
+        while True:
+            text, more = page_query(column, narrow, ordering.descending, behind)
+            rows = tx.run((text), {**values, **more, "limit": limit}).values()
+            for row in rows:
+                yield codec.node_row(row)
+            if len(rows) < limit:
+                break
+            last = codec.node_row(rows[-1])
+            value = {"name": last.name, "createdAt": last.created_at}.get(column)
+            behind = (value, last.id)
+            limit = min(_MOST, 2 * limit)
+        # What follows is in another order, from its start.
+        mark = None
+
+
+def _columns(ordering: Ordering, mark: tuple[Any, str] | None) -> tuple[str, ...]:
+    if ordering.by is Order.ID:
+        return ("id",)
+    if ordering.by is Order.NAME:
+        return ("name",)
+    # Nodes without a creation time come last in either direction.
+    return ("undated",) if mark is not None and mark[0] is None else ("createdAt", "undated")
+
+
+def page_query(
+    column: str, narrow: str, descending: bool, mark: tuple[Any, str] | None
+) -> tuple[str, dict[str, Any]]:
+    """The statement for one page in one order, and its parameters."""
+    way, than = ("DESC", "<") if descending else ("ASC", ">")
+    values: dict[str, Any] = {}
+    if mark is not None:
+        values["id"] = index_key(mark[1])
+    if column in ("id", "undated"):
+        condition = f"n.id {than} $id" if mark is not None else "n.id IS NOT NULL"
+        if column == "undated":
+            condition += " AND n.createdAt IS NULL"
+        order = f"n.kind {way}, n.id {way}"
+    else:
+        condition = f"n.{column} IS NOT NULL"
+        if mark is not None:
+            values["value"] = index_key(mark[0]) if column == "name" else mark[0]
+            # One bound that the index can seek by, and what of the bound itself is behind the mark.
+            condition = f"n.{column} {than}= $value AND (n.{column} {than} $value OR n.id {than} $id)"
+        order = f"n.kind {way}, n.{column} {way}, n.id {way}"
+    text = (
+        f"MATCH (n:Item) WHERE n.kind = $kind AND {condition}{narrow} AND n.live"
+        f" WITH n ORDER BY {order} LIMIT $limit RETURN {NODE.format('n')} ORDER BY {order}"
+    )
+    return text, values
+
+
+def narrowed(kind: NodeKind, where: Sequence[Filter]) -> tuple[str, dict[str, Any]]:
+    """Conditions that the database can check: equality of a declared property with a text.
+
+    Only such as let through everything that :func:`graph_schema.filters.matches` would: a text that reads
+    as a number equals numbers too, and those are not kept for the index."""
+    conditions: list[str] = []
+    values: dict[str, Any] = {}
+    for condition in where:
+        if condition.key not in KINDS[kind].properties:
+            continue
+        wanted = condition.value if condition.op is FilterOp.IN else [condition.value]
+        if condition.op in (FilterOp.EQ, FilterOp.IN) and all(_is_plain_text(w) for w in wanted):
+            name = f"w{len(values)}"
+            values[name] = wanted
+            conditions.append(f" AND n.{indexed_property(condition.key)} IN ${name}")
+    return "".join(conditions), values
+
+
+def _is_plain_text(value: Any) -> bool:
+    if not isinstance(value, str) or len(value) > KEY_MAX:
+        return False
+    try:
+        float(value)
+    except ValueError:
+        return True
+    return False

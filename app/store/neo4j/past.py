@@ -1,0 +1,181 @@
+"""What was held at an earlier revision: identity, properties and beliefs as they were then."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any
+
+from neo4j import ManagedTransaction
+
+from app.store.answers import SourceNames, composed, order_value
+from app.store.neo4j import codec
+from app.store.rows import NODE_CODES, Fact, NodeRow
+from graph_schema.kinds import NodeKind
+from graph_schema.times import Micros
+from graph_schema.values import Order, Ordering
+
+_REVISION = "MATCH (r:Revision) WHERE r.at <= $at RETURN max(r.rev)"
+_NAMED = """
+UNWIND $ids AS id MATCH (i:Item {num: id}) WHERE i:Ident AND i.dead IS NULL AND i.isince <= $rev
+RETURN id AS iid, coalesce(i.names, id) AS nid
+UNION ALL
+UNWIND $ids AS id MATCH (p:PastIdent {iid: id}) WHERE p.since <= $rev AND p.until > $rev
+RETURN id AS iid, p.nid AS nid
+"""
+_REDIRECTS = "UNWIND $ids AS id MATCH (i:Item {num: id}) WHERE i:Ident RETURN id, coalesce(i.names, id)"
+_MEMBERS = """
+UNWIND $ids AS id MATCH (i:Item {num: id})
+WHERE i:Ident AND i.names IS NULL AND i.dead IS NULL AND i.isince <= $rev
+RETURN id AS nid, id AS iid
+UNION ALL
+UNWIND $ids AS id MATCH (i:Ident {names: id}) WHERE i.dead IS NULL AND i.isince <= $rev
+RETURN id AS nid, i.num AS iid
+UNION ALL
+UNWIND $ids AS id MATCH (p:PastIdent {nid: id}) WHERE p.since <= $rev AND p.until > $rev
+RETURN id AS nid, p.iid AS iid
+"""
+_TEXTS = f"UNWIND $ids AS id MATCH (i:Item {{num: id}}) WHERE i:Ident RETURN {codec.IDENT.format('i')}"
+_NODES = (
+    f"UNWIND $ids AS id MATCH (n:Item {{num: id}}) WHERE n.kind IS NOT NULL RETURN {codec.NODE.format('n')}"
+)
+_PAST_FACTS = """
+UNWIND $ids AS id MATCH (p:PastFact {iid: id}) WHERE p.since <= $rev AND p.until > $rev RETURN p.fact
+"""
+_OF_KIND = """
+MATCH (i:Ident) WHERE i.ikind = $kind AND i.dead IS NULL AND i.isince <= $rev
+RETURN coalesce(i.names, i.num) AS nid
+UNION
+MATCH (p:PastIdent) WHERE p.since <= $rev AND p.until > $rev
+MATCH (i:Item {num: p.iid}) WHERE i.ikind = $kind RETURN p.nid AS nid
+"""
+_COLUMNS = (
+    "coalesce(e.src, s.num), coalesce(e.dst, d.num), coalesce(e.kind, type(e)), e.bid,"
+    " e.since, e.until, e.oid"
+)
+_HELD = "e.recorded <= $rev AND coalesce(e.retired > $rev, true)"
+
+
+def revision_at(tx: ManagedTransaction, known_at: Micros) -> int:
+    """The last revision made at or before a time; 0 before the first."""
+    return tx.run(_REVISION, at=known_at).values()[0][0] or 0
+
+
+def node_by_ident(tx: ManagedTransaction, iids: Collection[int], rev: int) -> dict[int, int]:
+    """The node that each identifier named at a revision; absent where it named none."""
+    return dict(tx.run(_NAMED, ids=list(iids), rev=rev).values())
+
+
+def nodes_of(tx: ManagedTransaction, iids: Collection[int], rev: int) -> list[int]:
+    """Nodes that identifiers named at a revision; one that named none then redirects to today's node."""
+    named = node_by_ident(tx, iids, rev)
+    missing = [i for i in iids if i not in named]
+    if missing:
+        named.update((iid, nid) for iid, nid in tx.run(_REDIRECTS, ids=missing).values())
+    handles = list(dict.fromkeys(named[i] for i in iids if i in named))
+    existing = _members(tx, handles, rev)
+    return [h for h in handles if existing.get(h)]
+
+
+def _members(tx: ManagedTransaction, handles: Collection[int], rev: int) -> dict[int, list[int]]:
+    """Identifiers of each node at a revision."""
+    found: dict[int, list[int]] = defaultdict(list)
+    for nid, iid in tx.run(_MEMBERS, ids=list(set(handles)), rev=rev).values():
+        found[nid].append(iid)
+    return found
+
+
+def nodes(
+    tx: ManagedTransaction, handles: Collection[int], rev: int, names: SourceNames
+) -> dict[int, NodeRow]:
+    """Nodes as they were at a revision; those that did not exist are left out."""
+    members = _members(tx, handles, rev)
+    iids = [i for ids in members.values() for i in ids]
+    idents = {row[0]: codec.ident_row(row) for row in tx.run(_TEXTS, ids=iids).values()}
+    facts = _facts(tx, set(iids), {ident.nid for ident in idents.values()}, rev)
+    found: dict[int, NodeRow] = {}
+    for nid, ids in members.items():
+        held = [f for i in ids for f in facts[i]]
+        found[nid] = composed(nid, idents[ids[0]].kind, [idents[i].text for i in ids], held, names)
+    return found
+
+
+def _facts(
+    tx: ManagedTransaction, iids: set[int], current: Collection[int], rev: int
+) -> dict[int, list[Fact]]:
+    """Facts on identifiers at a revision: those that still stand, and those that do no more."""
+    found: dict[int, list[Fact]] = defaultdict(list)
+    for row in tx.run(_NODES, ids=list(current)).values():
+        for fact in codec.node_row(row).facts:
+            if fact.iid in iids and fact.since <= rev:
+                found[fact.iid].append(fact)
+    for (raw,) in tx.run(_PAST_FACTS, ids=list(iids), rev=rev).values():
+        fact = codec.fact_row(bytes(raw))
+        found[fact.iid].append(fact)
+    return found
+
+
+def of_kind(
+    tx: ManagedTransaction,
+    kind: NodeKind,
+    rev: int,
+    names: SourceNames,
+    ordering: Ordering,
+    mark: tuple[Any, str] | None,
+) -> Iterator[NodeRow]:
+    """All nodes of a kind at a revision, in order, behind a mark."""
+    rows = tx.run(_OF_KIND, kind=NODE_CODES[kind], rev=rev).values()
+    found = list(nodes(tx, [row[0] for row in rows], rev, names).values())
+    found.sort(key=lambda n: n.id, reverse=ordering.descending)
+    found.sort(key=lambda n: _sortable(n, ordering), reverse=ordering.descending)
+    if ordering.by is Order.CREATED_AT:
+        found.sort(key=lambda n: n.created_at is None)
+    if mark is None:
+        return iter(found)
+    return (node for node in found if _behind(node, ordering, mark))
+
+
+def _sortable(node: NodeRow, ordering: Ordering) -> Any:
+    value = order_value(node, ordering)
+    return (value is not None, value if value is not None else "")
+
+
+def _behind(node: NodeRow, ordering: Ordering, mark: tuple[Any, str]) -> bool:
+    """Whether a node comes after the mark; nodes without a value come last in either direction."""
+    value, id_ = mark
+    mine = order_value(node, ordering)
+    if mine is None or value is None:
+        if mine is not None or value is not None:
+            return mine is None
+        return node.id < id_ if ordering.descending else node.id > id_
+    return bool((mine, node.id) < (value, id_) if ordering.descending else (mine, node.id) > (value, id_))
+
+
+def beliefs_at(
+    tx: ManagedTransaction, handles: Collection[int], end: str, codes: Collection[int], rev: int
+) -> Iterable[tuple[int, int, int, int, int | None, int | None, int]]:
+    """(src node, dst node, kind, belief, since, until, origin) held at a revision, by the nodes of then.
+
+    Every belief, past ones too, hangs on the node that its identifier names today; so the way leads from
+    the nodes of then over their identifiers to the nodes of today, and back.
+    """
+    members = _members(tx, handles, rev)
+    iids = {i for ids in members.values() for i in ids}
+    if not iids:
+        return []
+    today = {row[1] for row in tx.run(_REDIRECTS, ids=list(iids)).values()}
+    types = "|".join([*(codec.edge_type(code) for code in codes), codec.PAST])
+    pattern = f"(s)-[e:{types}]->(d)" if end == "src" else f"(d)<-[e:{types}]-(s)"
+    start = "s" if end == "src" else "d"
+    query = (
+        f"UNWIND $ids AS id MATCH ({start}:Item {{num: id}}) MATCH {pattern} WHERE {_HELD} RETURN {_COLUMNS}"
+    )
+    wanted, side = set(codes), 0 if end == "src" else 1
+    rows = []
+    for row in tx.run((query), ids=list(today), rev=rev).values():
+        if not isinstance(row[2], int):
+            row[2] = codec.edge_code(row[2])
+        if row[2] in wanted and row[side] in iids:
+            rows.append(row)
+    named = node_by_ident(tx, {i for row in rows for i in row[:2]}, rev)
+    return [(named[row[0]], named[row[1]], *row[2:7]) for row in rows]

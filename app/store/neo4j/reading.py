@@ -1,0 +1,274 @@
+"""Read verbs of the Neo4j store. What was held earlier is read by :mod:`app.store.neo4j.past`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from neo4j import ManagedTransaction
+
+from app.store.answers import decode_cursor, encode_cursor, to_edge, to_node
+from app.store.neo4j import codec, past
+from app.store.neo4j.codec import BELIEF, NODE, index_key
+from app.store.neo4j.connection import Connection
+from app.store.neo4j.engine import matching, services
+from app.store.neo4j.expanding import expand
+from app.store.neo4j.finding import ordered
+from app.store.neo4j.schema import PAST
+from app.store.rows import EDGE_KINDS, NODE_KINDS, BeliefRow
+from graph_schema import filters
+from graph_schema.edges import EdgeKind
+from graph_schema.errors import BadIdentifier, BadInput
+from graph_schema.identifiers import Identifier, parse
+from graph_schema.kinds import NodeKind
+from graph_schema.schemes import SCHEMES
+from graph_schema.times import Micros
+from graph_schema.values import (
+    NOW,
+    Direction,
+    Edge,
+    Expansion,
+    Filter,
+    Label,
+    Moment,
+    Node,
+    Ordering,
+    Page,
+    Spaces,
+)
+
+T = TypeVar("T")
+
+_SOURCES = "MATCH (s:Source) RETURN s.sid, s.name, s.type, s.space"
+_ORIGINS = "MATCH (o:Origin) RETURN o.oid, o.sids"
+_LIVE_OF = """
+UNWIND $ids AS id MATCH (i:Item {num: id}) MATCH (n:Item {num: coalesce(i.names, id)}) WHERE n.live
+RETURN DISTINCT n.num
+"""
+_BY_TEXT = "MATCH (i:Ident {text: $text}) RETURN i.num"
+_BY_PREFIX = """
+MATCH (i:Ident) WHERE i.text STARTS WITH $prefix AND i.dead IS NULL RETURN i.num ORDER BY i.text LIMIT 50
+"""
+_BY_NAME = """
+UNWIND $kinds AS kind MATCH (n:Item {kind: kind, name: $name}) WHERE n.live
+MATCH (i:Ident {text: n.id}) RETURN i.num ORDER BY n.id
+"""
+_FOUND = """
+MATCH (k:Keyed) WHERE k.place = $place AND k.role IS NOT NULL AND k.when IS NOT NULL AND k.ref IS NOT NULL
+RETURN DISTINCT k.ref
+"""
+_NODES = f"UNWIND $ids AS id MATCH (n:Item {{num: id}}) WHERE n.live RETURN {NODE.format('n')}"
+_LABELS = """
+UNWIND $ids AS id MATCH (n:Item {num: id}) WHERE n.kind IS NOT NULL
+RETURN id, coalesce(n.fullId, n.id), n.kind, coalesce(n.fullName, n.name)
+"""
+_ENDS = "coalesce(s.fullId, s.id), coalesce(d.fullId, d.id)"
+_EDGES = tuple(
+    (f"UNWIND $ids AS id MATCH (s)-[e:{type_} {{bid: id}}]->(d) RETURN {BELIEF}, {_ENDS}")
+    for type_ in (*EDGE_KINDS, PAST)
+)
+
+
+def source_names(tx: ManagedTransaction) -> dict[int, tuple[str, str, str]]:
+    """(name, type, space) of every source by its id."""
+    return {row[0]: (row[1], row[2], row[3]) for row in tx.run(_SOURCES).values()}
+
+
+def origin_names(tx: ManagedTransaction) -> dict[int, tuple[str, ...]]:
+    """Names of the sources behind each origin."""
+    names = source_names(tx)
+    return {oid: tuple(names[sid][0] for sid in sids) for oid, sids in tx.run(_ORIGINS).values()}
+
+
+def readable_origins(tx: ManagedTransaction, spaces: Spaces) -> list[int] | None:
+    """Origins that a caller may read, all of whose sources lie in their spaces; None is all of them."""
+    if spaces is None:
+        return None
+    names = source_names(tx)
+    return [oid for oid, sids in tx.run(_ORIGINS).values() if all(names[sid][2] in spaces for sid in sids)]
+
+
+class Reads:
+    """Half of the store: nodes and edges, as of now and as of then."""
+
+    _connection: Connection
+
+    def _read(self, work: Callable[[ManagedTransaction], T]) -> T:
+        return self._connection.read(work)
+
+    # nodes ---------------------------------------------------------------------------------------------
+
+    def resolve(self, text: str, *, known_at: Micros | None = None, spaces: Spaces = None) -> list[int]:
+        """See :meth:`graph_schema.store.GraphStore.resolve`."""
+
+        def work(tx: ManagedTransaction) -> list[int]:
+            iids = _identifiers(tx, text)
+            if known_at is not None:
+                handles = past.nodes_of(tx, iids, past.revision_at(tx, known_at))
+            else:
+                handles = [row[0] for row in tx.run(_LIVE_OF, ids=iids).values()]
+            if spaces is not None:
+                nodes = get(tx, handles, known_at, spaces)
+                handles = [h for h, node in zip(handles, nodes, strict=True) if node is not None]
+            return handles
+
+        return self._read(work)
+
+    def get(
+        self, handles: Sequence[int], *, known_at: Micros | None = None, spaces: Spaces = None
+    ) -> list[Node | None]:
+        """See :meth:`graph_schema.store.GraphStore.get`."""
+        return self._read(lambda tx: get(tx, handles, known_at, spaces))
+
+    def labels(self, handles: Sequence[int], *, known_at: Micros | None = None) -> list[Label]:
+        """See :meth:`graph_schema.store.GraphStore.labels`."""
+
+        def work(tx: ManagedTransaction) -> Iterable[Sequence[Any]]:
+            if known_at is None:
+                return tx.run(_LABELS, ids=list(handles)).values()
+            found = past.nodes(tx, handles, past.revision_at(tx, known_at), source_names(tx))
+            return [(n.nid, n.id, n.kind, n.name) for n in found.values()]
+
+        by_handle = {row[0]: Label(row[0], row[1], NODE_KINDS[row[2]], row[3]) for row in self._read(work)}
+        return [by_handle[h] for h in handles]
+
+    def find(
+        self,
+        kind: NodeKind,
+        where: Sequence[Filter] = (),
+        ordering: Ordering = Ordering(),  # noqa: B008 - frozen
+        first: int = 50,
+        after: str | None = None,
+        *,
+        known_at: Micros | None = None,
+        spaces: Spaces = None,
+    ) -> Page[Node]:
+        """See :meth:`graph_schema.store.GraphStore.find`."""
+        filters.check(where)
+        if first < 1:
+            raise BadInput(f"a page has at least one item, not {first}")
+        mark = decode_cursor(after, ordering) if after else None
+
+        def work(tx: ManagedTransaction) -> list[Node]:
+            items: list[Node] = []
+            names = source_names(tx)
+            if known_at is not None:
+                rows = past.of_kind(tx, kind, past.revision_at(tx, known_at), names, ordering, mark)
+            else:
+                rows = ordered(tx, kind, where, ordering, mark, first + 1)
+            for row in rows:
+                node = to_node(row, names, spaces)
+                if node is not None and filters.matches(node, where):
+                    items.append(node)
+                    if len(items) > first:
+                        break
+            return items
+
+        items = self._read(work)
+        more = len(items) > first
+        return Page(items[:first], encode_cursor(items[first - 1], ordering) if more else None)
+
+    # edges ---------------------------------------------------------------------------------------------
+
+    def expand(
+        self,
+        handles: Sequence[int],
+        direction: Direction,
+        kinds: Sequence[EdgeKind],
+        moment: Moment = NOW,
+        spaces: Spaces = None,
+    ) -> Expansion:
+        """See :meth:`graph_schema.store.GraphStore.expand`."""
+        if direction is Direction.BOTH:
+            raise BadInput("one hop goes UPSTREAM or DOWNSTREAM")
+        return self._read(
+            lambda tx: expand(tx, handles, direction, kinds, moment, readable_origins(tx, spaces))
+        )
+
+    def edges(self, beliefs: Sequence[int], *, known_at: Micros | None = None) -> list[Edge]:
+        """See :meth:`graph_schema.store.GraphStore.edges`."""
+
+        def work(tx: ManagedTransaction) -> list[Edge]:
+            found = _beliefs(tx, beliefs)
+            origins = origin_names(tx)
+            if known_at is None:
+                return [to_edge(b, src, dst, origins) for b, src, dst in (found[i] for i in beliefs)]
+            rev = past.revision_at(tx, known_at)
+            named = past.node_by_ident(tx, {i for b, _, _ in found.values() for i in (b.src, b.dst)}, rev)
+            nodes = past.nodes(tx, set(named.values()), rev, source_names(tx))
+            ids = {iid: nodes[nid].id for iid, nid in named.items()}
+            return [to_edge(b, ids[b.src], ids[b.dst], origins) for b, _, _ in (found[i] for i in beliefs)]
+
+        return self._read(work)
+
+    def service(
+        self, collection: str, *, prefix: str = "", after: str = "", limit: int = 1_000
+    ) -> list[tuple[str, Any]]:
+        """See :meth:`graph_schema.store.GraphStore.service`."""
+        return self._read(lambda tx: services(tx, collection, prefix, after, limit))
+
+
+def get(
+    tx: ManagedTransaction, handles: Sequence[int], known_at: Micros | None, spaces: Spaces
+) -> list[Node | None]:
+    """Nodes by handle, in order."""
+    names = source_names(tx)
+    if known_at is not None:
+        found = past.nodes(tx, handles, past.revision_at(tx, known_at), names)
+    else:
+        found = {row[0]: codec.node_row(row) for row in tx.run(_NODES, ids=list(handles)).values()}
+    return [to_node(found[h], names, spaces) if h in found else None for h in handles]
+
+
+def _beliefs(tx: ManagedTransaction, handles: Iterable[int]) -> dict[int, tuple[BeliefRow, str, str]]:
+    """(belief, source id, target id) by handle. What has retired meanwhile is found among the past."""
+    asked: dict[int, list[int]] = defaultdict(list)
+    for handle in set(handles):
+        bid, kind = codec.belief_of(handle)
+        asked[kind].append(bid)
+    found: dict[int, tuple[BeliefRow, str, str]] = {}
+    for kind, bids in asked.items():
+        missing = set(bids)
+        for place in (kind, len(EDGE_KINDS)):
+            if missing:
+                for row in tx.run(_EDGES[place], ids=sorted(missing)).values():
+                    belief = codec.belief_row(row)
+                    found[codec.handle_of(belief.bid, belief.kind)] = (belief, row[14], row[15])
+                    missing.discard(belief.bid)
+    return found
+
+
+def _identifiers(tx: ManagedTransaction, text: str) -> list[int]:
+    """Identifiers that a text may mean: exact first, and only then by scope, prefix or look-up."""
+    try:
+        asked = parse(text)
+    except BadIdentifier:
+        prefix = _commit_prefix(text)
+        if prefix is None:
+            raise
+        return [row[0] for row in tx.run(_BY_PREFIX, prefix=f"git.sha={prefix}").values()]
+    if not SCHEMES[asked.scheme].joins:
+        return _found(tx, asked)
+    rows = tx.run(_BY_TEXT, text=index_key(str(asked))).values()
+    if rows:
+        return [rows[0][0]]
+    if asked.scope is None:
+        return [i.iid for i in matching(tx, asked.scheme, asked.value)]
+    return []
+
+
+def _found(tx: ManagedTransaction, asked: Identifier) -> list[int]:
+    if asked.scheme == "name":
+        rows = tx.run(_BY_NAME, kinds=list(range(len(NODE_KINDS))), name=index_key(asked.value))
+    else:
+        rows = tx.run(_FOUND, place=codec.place_of("find", str(asked)))
+    return [row[0] for row in rows.values()]
+
+
+def _commit_prefix(text: str) -> str | None:
+    """The start of a commit id, of at least four hex digits: bare or behind ``git.sha=``."""
+    value = text.strip().lower().removeprefix("git.sha=")
+    if 4 <= len(value) < 64 and all(c in "0123456789abcdef" for c in value):
+        return value
+    return None

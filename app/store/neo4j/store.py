@@ -1,0 +1,207 @@
+"""The Neo4j store: one writer at a time, held by a lock in the database, and readers beside it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+from uuid import uuid4
+
+from neo4j import ManagedTransaction
+from neo4j.exceptions import IncompleteCommit
+
+from app.store.fence import check_fence
+from app.store.neo4j.codec import text_json
+from app.store.neo4j.connection import Connection
+from app.store.neo4j.engine import Neo4jEngine
+from app.store.neo4j.reading import Reads
+from app.store.neo4j.schema import MIGRATIONS, SCHEMA_VERSION, name_of
+from app.store.neo4j.searching import Searches
+from app.store.neo4j.whole import Whole
+from app.store.rows import SourceRow, from_json
+from app.store.writer import Writer
+from graph_schema.errors import SchemaMissing, SchemaTooNew, StoreBusy
+from graph_schema.store import Migration, Transaction
+from graph_schema.values import Fence
+
+T = TypeVar("T")
+
+_SECONDS = 60.0
+_REPLAYS = 5
+_AWAIT_SECONDS = 600
+_CLIENT_DAYS = 7
+
+# Nothing is read before the lock is held: what another writer has committed is seen.
+_LOCK = "MATCH (l:Lock) SET l.writes = l.writes + 1"
+_BEGIN = """
+MATCH (s:State)
+OPTIONAL MATCH (c:Client {key: $client})
+WITH s, c, datetime.realtime() AS time
+RETURN s.version, s.revision, s.at, s.counters, c.tx,
+       time.epochSeconds * 1000000 + time.microsecond,
+       COLLECT { MATCH (x:Source) RETURN [x.sid, x.name, x.type, x.space] },
+       COLLECT { MATCH (x:Origin) RETURN [x.oid, x.sids] }
+"""
+_END = """
+MATCH (s:State) SET s.counters = $counters
+MERGE (c:Client {key: $client}) SET c.tx = $tx, c.at = $now
+"""
+_REVISE = """
+MATCH (s:State) SET s.revision = $revision, s.at = $now CREATE (:Revision {rev: $revision, at: $now})
+"""
+_FORGET = "MATCH (c:Client) WHERE c.at < $before DELETE c"
+_VERSION = "MATCH (s:State) RETURN s.version"
+_FOUND_STATE = """
+MERGE (l:Lock {key: 0}) ON CREATE SET l.writes = 0
+MERGE (s:State {key: 0}) ON CREATE SET s.version = 0, s.revision = 0, s.at = 0, s.counters = '{}'
+"""
+# A constraint owns an index of its name.
+_PRESENT = "SHOW INDEXES YIELD name"
+_REACHED = "MATCH (s:State) WHERE s.version < $version SET s.version = $version"
+
+
+class Neo4jStore(Reads, Searches, Whole):
+    """Implements :class:`graph_schema.store.GraphStore` on a Neo4j server, 5.26 or later.
+
+    ``url`` is ``neo4j://user@host:7687``. ``seconds`` bounds one transaction, its wait for the writer lock
+    included. ``clock`` gives microseconds since 1970 instead of the server's own time, for tests.
+    Safe to use from several threads, and beside other processes.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        password: str | None,
+        *,
+        database: str = "neo4j",
+        seconds: float = _SECONDS,
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        self._connection = Connection(url, password, database=database, seconds=seconds)
+        self._clock = clock
+        self._client = uuid4().hex
+        self._sequence = 0
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """See :meth:`graph_schema.store.GraphStore.close`."""
+        self._connection.close()
+
+    # migrations ----------------------------------------------------------------------------------------
+
+    def migrate(self) -> Migration:
+        """See :meth:`graph_schema.store.GraphStore.migrate`."""
+        connection = self._connection
+        with connection.told():
+            before = connection.read(self._version)
+            if before == SCHEMA_VERSION:
+                return Migration(before, SCHEMA_VERSION)
+            for key in ("Lock", "State"):
+                connection.change_schema(
+                    f"CREATE CONSTRAINT kinlore_{key}_key IF NOT EXISTS FOR (n:{key}) REQUIRE n.key IS UNIQUE"
+                )
+            connection.write(lambda tx: tx.run(_FOUND_STATE).consume())
+            for number in range(before, SCHEMA_VERSION):
+                self._step(MIGRATIONS[number], number + 1)
+        return Migration(before, SCHEMA_VERSION)
+
+    def _step(self, statements: tuple[str, ...], version: int) -> None:
+        """Neo4j commits each change of the schema by itself: all are repeatable, the version comes last."""
+        connection = self._connection
+        present = connection.read(lambda tx: {row[0] for row in tx.run(_PRESENT).values()})
+        for statement in statements:
+            if name_of(statement) not in present:
+                connection.change_schema(statement)
+        # Only when the indexes are full may anybody rely on them.
+        connection.write(
+            lambda tx: tx.run("CALL db.awaitIndexes($seconds)", seconds=_AWAIT_SECONDS).consume()
+        )
+        connection.write(lambda tx: tx.run(_REACHED, version=version).consume())
+
+    def _version(self, tx: ManagedTransaction) -> int:
+        rows = tx.run(_VERSION).values()
+        return self._checked(rows[0][0] if rows else 0)
+
+    def _checked(self, version: int) -> int:
+        if version > SCHEMA_VERSION:
+            raise SchemaTooNew(
+                f"{self._connection.address} has schema {version}, made by a newer Kinlore;"
+                f" this one knows up to {SCHEMA_VERSION}"
+            )
+        return version
+
+    # writing -------------------------------------------------------------------------------------------
+
+    def transact(self, work: Callable[[Transaction], T], fence: Fence | None = None) -> T:
+        """See :meth:`graph_schema.store.GraphStore.transact`.
+
+        A commit whose reply is lost is tried again under the same number: under the lock it shows whether
+        the number has been committed, and then ``work`` is not run again."""
+        connection = self._connection
+        if not self._lock.acquire(timeout=connection.seconds):
+            raise StoreBusy(
+                f"another writer has held {connection.address} for more than {connection.seconds:g} s"
+            )
+        try:
+            attempt = _Attempt(self, work, fence, self._sequence + 1)
+            with connection.told(lambda: attempt.waiting):
+                for replay in range(_REPLAYS):
+                    try:
+                        connection.write(attempt)
+                        break
+                    except IncompleteCommit:
+                        if replay == _REPLAYS - 1:
+                            raise
+            self._sequence += 1
+            (result,) = attempt.result
+            return result
+        finally:
+            self._lock.release()
+
+
+class _Attempt(Generic[T]):
+    """One transaction of one client, as often as it takes."""
+
+    def __init__(
+        self, store: Neo4jStore, work: Callable[[Transaction], T], fence: Fence | None, number: int
+    ) -> None:
+        self._store = store
+        self._work = work
+        self._fence = fence
+        self._number = number
+        self.waiting = False
+        self.result: list[T] = []
+
+    def __call__(self, tx: ManagedTransaction) -> None:
+        store = self._store
+        self.waiting = True
+        taken = tx.run(_LOCK).consume().counters.properties_set
+        self.waiting = False
+        rows = tx.run(_BEGIN, client=store._client).values() if taken else []
+        if not rows or store._checked(rows[0][0]) < SCHEMA_VERSION:
+            raise SchemaMissing(
+                f"{store._connection.address} has no current Kinlore schema: run kinlore migrate"
+            )
+        _, revision, last, counters, committed, time, sources, origins = rows[0]
+        if self.result and committed == self._number:
+            return
+        now = max(time if store._clock is None else store._clock(), last + 1)
+        engine = Neo4jEngine(
+            tx,
+            from_json(counters),
+            [SourceRow(*row) for row in sources],
+            {tuple(sids): oid for oid, sids in origins},
+        )
+        if self._fence is not None:
+            check_fence(self._fence, engine.service_get("lease", self._fence.lease), now)
+        writer = Writer(engine, now, revision + 1)
+        self.result = [self._work(writer)]
+        writer.close()
+        engine.flush()
+        if writer.changed:
+            tx.run(_REVISE, revision=revision + 1, now=now)
+        if self._number == 1:
+            tx.run(_FORGET, before=now - _CLIENT_DAYS * 86_400_000_000)
+        tx.run(
+            _END, client=store._client, tx=self._number, now=now, counters=text_json(engine.counters())
+        ).consume()

@@ -1,0 +1,144 @@
+"""Verbs about the whole graph: its size, its refusals and its digests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from hashlib import sha256
+from typing import Any, TypeVar
+
+from neo4j import ManagedTransaction
+
+from app.store.digest import belief_line, digest_of, node_line, refusal_line
+from app.store.neo4j import codec
+from app.store.neo4j.codec import BELIEF, IDENT, JOIN, KEYED, NODE
+from app.store.neo4j.connection import Connection
+from app.store.neo4j.reading import origin_names, source_names
+from app.store.neo4j.schema import PAST
+from app.store.refusal import refusal
+from app.store.rows import EDGE_KINDS, NODE_KINDS, to_json
+from graph_schema.errors import StoreBusy
+from graph_schema.store import Counts
+
+T = TypeVar("T")
+
+_TRIES = 5
+_REVISION = "MATCH (s:State) RETURN s.revision"
+_WRITES = "MATCH (l:Lock) RETURN l.writes"
+_NODE_COUNTS = "MATCH (n:Item) WHERE n.live RETURN n.kind, count(*)"
+_EDGE_COUNTS = " UNION ALL ".join(
+    f"MATCH ()-[e:{type_}]->() RETURN {code} AS kind, count(e) AS n" for code, type_ in enumerate(EDGE_KINDS)
+)
+_TYPES = "|".join(EDGE_KINDS)
+_TEXTS = "MATCH (i:Ident) RETURN i.num, coalesce(i.fullText, i.text)"
+_LIVE = f"MATCH (n:Item) WHERE n.live RETURN {NODE.format('n')}"
+_BELIEFS = f"MATCH (s:Item)-[e:{_TYPES}]->(d) RETURN {BELIEF}"
+_REFUSED = f"MATCH (j:Join) WHERE NOT j.accepted RETURN {JOIN}"
+_TEXTS_OF = "UNWIND $ids AS id MATCH (i:Item {num: id}) RETURN id, coalesce(i.fullText, i.text)"
+
+#: Everything that is held, each table in an order of its own.
+_TABLES = (
+    ("revision", "MATCH (r:Revision) RETURN r.rev, r.at ORDER BY r.rev"),
+    ("source", "MATCH (s:Source) RETURN s.sid, s.name, s.type, s.space ORDER BY s.sid"),
+    ("origin", "MATCH (o:Origin) RETURN o.oid, o.sids ORDER BY o.oid"),
+    (
+        "record",
+        "MATCH (r:Record) RETURN r.rid, r.sid, coalesce(r.fullKey, r.rkey), r.type, r.version, r.digest,"
+        " r.marks, r.goneAt ORDER BY r.rid",
+    ),
+    ("ident", f"MATCH (i:Ident) RETURN {IDENT.format('i')} ORDER BY i.num"),
+    (
+        "past ident",
+        "MATCH (p:PastIdent) RETURN p.iid, p.nid, p.since, p.until ORDER BY p.iid, p.since, p.until, p.nid",
+    ),
+    ("node", f"MATCH (n:Item) WHERE n.kind IS NOT NULL RETURN {NODE.format('n')} ORDER BY n.num"),
+    (
+        "past fact",
+        "MATCH (p:PastFact) RETURN p.iid, p.since, p.until, p.fact ORDER BY p.iid, p.since, p.until",
+    ),
+    ("belief", f"MATCH (s:Item)-[e:{_TYPES}|{PAST}]->(d) RETURN {BELIEF} ORDER BY e.bid"),
+    ("join", f"MATCH (j:Join) RETURN {JOIN} ORDER BY j.jid"),
+    ("keyed", f"MATCH (k:Keyed) RETURN {KEYED} ORDER BY k.kid"),
+    ("service", "MATCH (s:Service) RETURN s.collection, s.key, s.value ORDER BY s.collection, s.key"),
+)
+_MODELS = "MATCH (m:VectorModel) RETURN m.key, m.label ORDER BY m.key"
+
+
+class Whole:
+    """The part of the store that looks at everything. Neo4j reads what is committed, statement by statement;
+    answers that need several are asked for again where a writer came in between."""
+
+    _connection: Connection
+
+    def counts(self) -> Counts:
+        """See :meth:`graph_schema.store.GraphStore.counts`."""
+
+        def work(tx: ManagedTransaction) -> Counts:
+            nodes = {NODE_KINDS[kind].value: n for kind, n in tx.run(_NODE_COUNTS).values()}
+            edges = {EDGE_KINDS[kind].value: n for kind, n in tx.run(_EDGE_COUNTS).values() if n}
+            records = tx.run("MATCH (r:Record) RETURN count(r)").values()[0][0]
+            revision = tx.run(_REVISION).values()
+            return Counts(nodes, edges, records, revision[0][0] if revision else 0)
+
+        return self._steady(work)
+
+    def refusals(self) -> list[str]:
+        """See :meth:`graph_schema.store.GraphStore.refusals`."""
+        return self._connection.read(lambda tx: sorted(_refusals(tx)))
+
+    def digest(self) -> str:
+        """See :meth:`graph_schema.store.GraphStore.digest`."""
+        return self._steady(lambda tx: digest_of(_state_lines(tx)))
+
+    def backup_digest(self) -> str:
+        """See :meth:`graph_schema.store.GraphStore.backup_digest`."""
+
+        def work(tx: ManagedTransaction) -> str:
+            total = sha256()
+            for name, row in _everything(tx):
+                plain = [bytes(v).hex() if isinstance(v, bytes | bytearray) else v for v in row]
+                total.update(to_json([name, plain]))
+            return total.hexdigest()
+
+        return self._steady(work)
+
+    def _steady(self, work: Callable[[ManagedTransaction], T]) -> T:
+        """Run a read of several statements over one state."""
+
+        def attempt(tx: ManagedTransaction) -> tuple[T, bool]:
+            before = tx.run(_WRITES).values()
+            found = work(tx)
+            return found, tx.run(_WRITES).values() == before
+
+        for _ in range(_TRIES):
+            found, steady = self._connection.read(attempt)
+            if steady:
+                return found
+        raise StoreBusy(f"the graph changed during each of {_TRIES} attempts to read all of it")
+
+
+def _everything(tx: ManagedTransaction) -> Iterator[tuple[str, Iterable[Any]]]:
+    for name, query in _TABLES:
+        for record in tx.run(query):
+            yield name, record.values()
+    for model, label in tx.run(_MODELS).values():
+        query = f"MATCH (v:{label}) RETURN v.num, v.digest, v.embedding ORDER BY v.num"
+        for record in tx.run(query):
+            yield "vector", [model, *record.values()]
+
+
+def _refusals(tx: ManagedTransaction) -> list[str]:
+    rows = [codec.join_row(row) for row in tx.run(_REFUSED).values()]
+    texts = dict(tx.run(_TEXTS_OF, ids=list({i for row in rows for i in (row.a, row.b)})).values())
+    return [refusal(row, texts[row.a], texts[row.b]) for row in rows]
+
+
+def _state_lines(tx: ManagedTransaction) -> Iterator[bytes]:
+    texts = {record[0]: record[1] for record in tx.run(_TEXTS)}
+    names = {sid: name for sid, (name, _, _) in source_names(tx).items()}
+    origins = origin_names(tx)
+    for record in tx.run(_LIVE):
+        yield node_line(codec.node_row(record.values()), texts, names)
+    for record in tx.run(_BELIEFS):
+        yield belief_line(codec.belief_row(record.values()), texts, origins)
+    for text in _refusals(tx):
+        yield refusal_line(text)
