@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from app.store.sqlite.store import SqliteStore
 from graph_schema.claims import Claim, Record
@@ -171,3 +175,24 @@ def seen_edge(e: Edge) -> SeenEdge:
         e.evidence if ours else None,
         canonical(e.properties),
     )
+
+
+# engines -----------------------------------------------------------------------------------------------
+
+
+def pretend_newer(store: GraphStore) -> None:
+    """Make the store look as if a later version had migrated it. The one place that reaches inside."""
+    if isinstance(store, SqliteStore):
+        with closing(sqlite3.connect(store.path)) as db:
+            db.execute("PRAGMA user_version = 999")
+        return
+    raise NotImplementedError
+
+
+def unmigrated(engine: str, folder: Path, clock: Clock, request: pytest.FixtureRequest) -> GraphStore:
+    """A store that nobody has migrated yet."""
+    if engine == "sqlite":
+        return open_sqlite(folder / "bare.db", clock)
+    server: Neo4jServer = request.getfixturevalue("neo4j_server")
+    clean_neo4j(server)
+    return open_neo4j(server, clock)
