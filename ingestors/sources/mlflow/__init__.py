@@ -36,7 +36,7 @@ from ingestors.sources.mlflow.runs import (
 from ingestors.sources.mlflow.state import State
 
 #: Runs counted by ``check``; beyond, it says "more than".
-_COUNTED = 5_000
+_COUNTED = 2_000
 
 
 class MLflowConfig(HttpConfig):
@@ -162,15 +162,18 @@ class MLflowSource(Source):
             for e in page
         ]
         runs = 0
-        for start in range(0, len(ids), 100):
-            body = {"experiment_ids": ids[start : start + 100], "filter": "", "run_view_type": "ALL"}
-            for page in entries(api, "runs", body):
-                runs += len(page)
-                if runs > _COUNTED:
-                    break
+        for page in self._run_pages(ids):
+            runs += len(page)
+            if runs > _COUNTED:
+                break
         counted = f"more than {_COUNTED:,} runs" if runs > _COUNTED else _many(runs, "run")
         where = shown(self.config.tracking_uri)
         return f"MLflow {version} at {where}: {_many(len(ids), 'experiment')}, {counted}"
+
+    def _run_pages(self, experiments: list[str]) -> Iterator[list[Any]]:
+        for start in range(0, len(experiments), 100):
+            body = {"experiment_ids": experiments[start : start + 100], "filter": "", "run_view_type": "ALL"}
+            yield from entries(self.api(), "runs", body)
 
     def close(self) -> None:
         if self._api is not None:

@@ -1,0 +1,615 @@
+"""The source mlflow against the real tracking server: what changes without a time, what goes, what comes late."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from graph_schema.claims import Claim, Finds, Keyed, Links, States
+from graph_schema.edges import EdgeKind
+from graph_schema.times import format_time
+from ingestors.registry import build
+from ingestors.source import Item
+from ingestors.sources.mlflow import MLflowSource
+from tests.tool_venvs import MLflowServer
+
+SHA = "3faf1c7d9b1be4a7e2c1f6f0a1f0c9d8e7b6a594"
+MD5 = "1bc29b36f623ba82aaf6724fd3b16718"
+SECOND = 1_000_000
+
+
+class Tracking:
+    """What a person does with a tracking server, by its REST API, in an experiment of its own."""
+
+    def __init__(self, server: MLflowServer) -> None:
+        self.server = server
+        self.client = httpx.Client(base_url=server.url, timeout=30, trust_env=False)
+        self.name = f"exp-{uuid.uuid4().hex[:8]}"
+        self.experiment = self.call("POST", "experiments/create", name=self.name)["experiment_id"]
+
+    def call(self, method: str, path: str, **body: Any) -> dict[str, Any]:
+        url = f"/api/2.0/mlflow/{path}"
+        if method == "GET":
+            answer = self.client.get(url, params=body)
+        else:
+            answer = self.client.request(method, url, json=body)
+        assert answer.is_success, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def run(
+        self,
+        name: str = "r",
+        start: int | None = None,
+        end: int | None = None,
+        status: str = "FINISHED",
+        tags: dict[str, str] | None = None,
+    ) -> str:
+        start = int(time.time() * 1000) if start is None else start
+        listed = [{"key": k, "value": v} for k, v in (tags or {}).items()]
+        body = {"experiment_id": self.experiment, "run_name": name, "start_time": start, "tags": listed}
+        run_id: str = self.call("POST", "runs/create", **body)["run"]["info"]["run_id"]
+        if status != "RUNNING":
+            end = start + 1000 if end is None else end
+            self.call("POST", "runs/update", run_id=run_id, status=status, end_time=end)
+        return run_id
+
+    def tag(self, run_id: str, key: str, value: str) -> None:
+        self.call("POST", "runs/set-tag", run_id=run_id, key=key, value=value)
+
+    def metric(self, run_id: str, key: str, value: Any, **more: Any) -> None:
+        body = {"run_id": run_id, "key": key, "value": value, "timestamp": 1, "step": 0, **more}
+        self.call("POST", "runs/log-metric", **body)
+
+    def read(self, run_id: str, name: str, source: str, kind: str = "local", **tags: str) -> None:
+        dataset = {"name": name, "digest": "d1g3st", "source_type": kind, "source": source}
+        listed = [{"key": k.replace("__", "."), "value": v} for k, v in tags.items()]
+        self.call("POST", "runs/log-inputs", run_id=run_id, datasets=[{"dataset": dataset, "tags": listed}])
+
+    def upload(self, place: str, text: str) -> None:
+        answer = self.client.put(
+            f"/api/2.0/mlflow-artifacts/artifacts/{self.experiment}/{place}", content=text
+        )
+        assert answer.is_success, answer.text
+
+    def logged_model(
+        self, run_id: str | None, requirements: str | None = "numpy==2.4.0\n", **tags: str
+    ) -> str:
+        body: dict[str, Any] = {"experiment_id": self.experiment, "name": "model"}
+        if run_id:
+            body["source_run_id"] = run_id
+        body["tags"] = [{"key": k, "value": v} for k, v in tags.items()]
+        model: str = self.call("POST", "logged-models", **body)["model"]["info"]["model_id"]
+        if requirements is not None:
+            self.upload(f"models/{model}/artifacts/requirements.txt", requirements)
+            self.upload(f"models/{model}/artifacts/python_env.yaml", "python: 3.11.7\ndependencies: []\n")
+        self.call("PATCH", f"logged-models/{model}", model_id=model, status="LOGGED_MODEL_READY")
+        return model
+
+    def registered(self, name: str, *sources: tuple[str, str]) -> str:
+        name = f"{name}-{uuid.uuid4().hex[:6]}"
+        self.call("POST", "registered-models/create", name=name)
+        for source, run_id in sources:
+            self.version(name, source, run_id)
+        return name
+
+    def version(self, name: str, source: str, run_id: str) -> None:
+        body = {"name": name, "source": source, "run_id": run_id}
+        if source.startswith("models:/m-"):
+            body["model_id"] = source.removeprefix("models:/")
+        self.call("POST", "model-versions/create", **body)
+
+    def alias(self, name: str, alias: str, version: str) -> None:
+        self.call("POST", "registered-models/alias", name=name, alias=alias, version=version)
+
+
+class Reader:
+    """Pulls as the loop does, and holds the records."""
+
+    def __init__(self, tracking: Tracking, **config: Any) -> None:
+        table = {"type": "mlflow", "name": "tracking", "tracking_uri": tracking.server.url, **config}
+        table.setdefault("include", [tracking.name])
+        source = build(table, Path.cwd())
+        assert isinstance(source, MLflowSource)
+        self.source = source
+        self.cursor: Any = None
+        self.now = 0
+        self.items: dict[str, Item] = {}
+        self.gone: set[str] = set()
+        self.last: list[Item] = []
+        self.complete: dict[str, frozenset[str]] | None = None
+
+    def pull(self, *, full: bool = False, sweep: bool = False, at_once: bool = False) -> list[str]:
+        """Keys of what differs from what was held. ``at_once``: too soon for a sweep."""
+        cursor = self.source.restart(self.cursor) if full else self.cursor
+        self.now = self.now + 1 if at_once else max(self.now + 1, int(time.time() * SECOND))
+        if sweep:
+            self.now = max(self.now, cursor["swept"] + 7 * 3600 * SECOND)
+        self.last, self.complete, changed = [], None, []
+        for page in self.source.pull(cursor, now=self.now):
+            self.cursor = cursor = page.cursor
+            self.last += page.items
+            for item in page.items:
+                held = self.items.get(item.key)
+                if held is None or self.source.to_claims(held) != self.source.to_claims(item):
+                    changed.append(item.key)
+                self.items[item.key] = item
+                self.gone.discard(item.key)
+            for keys in (page.gone or {}).values():
+                self.gone |= keys & self.items.keys()
+            if page.complete is not None:
+                self.complete = dict(page.complete)
+                for type_name, keys in page.complete.items():
+                    held_keys = {k for k, i in self.items.items() if i.type == type_name}
+                    absent = held_keys - keys - self.gone
+                    self.gone |= absent - (self.source.get(type_name, sorted(absent)) or frozenset())
+        return changed
+
+    def claims(self, key: str) -> Sequence[Claim]:
+        return self.source.to_claims(self.items[key])
+
+    def properties(self, key: str) -> dict[str, Any]:
+        (found,) = [c.properties for c in self.claims(key) if isinstance(c, States)]
+        return found
+
+    def edges(self) -> set[tuple[str, str, str]]:
+        every = (c for key in self.items for c in self.claims(key))
+        return {(c.src, c.kind.value, c.dst) for c in every if isinstance(c, Links)}
+
+
+@pytest.fixture
+def tracking(mlflow_server: MLflowServer) -> Tracking:
+    return Tracking(mlflow_server)
+
+
+def version_id(name: str, number: int) -> str:
+    return f"mlflow.model_version@tracking={name}/{number}"
+
+
+# --- incremental and complete --------------------------------------------------------------------------
+
+
+def test_a_second_pull_changes_nothing_and_a_full_one_neither(tracking: Tracking) -> None:
+    run = tracking.run(tags={"mlflow.source.git.commit": SHA})
+    model = tracking.registered("same", (f"models:/{tracking.logged_model(run)}", run))
+    tracking.alias(model, "champion", "1")
+    reader = Reader(tracking)
+    first = reader.pull()
+
+    again, swept, full = reader.pull(at_once=True), reader.pull(sweep=True), reader.pull(full=True)
+
+    assert f"run/{run}" in first
+    assert (again, swept, full) == ([], [], [])
+
+
+def test_late_tags_and_metrics_of_old_runs_are_found_by_the_sweep(tracking: Tracking) -> None:
+    old = int(time.time() * 1000) - 30 * 24 * 3600 * 1000
+    run = tracking.run(start=old)
+    tracking.run("recent")
+    reader = Reader(tracking)
+    reader.pull()
+    tracking.tag(run, "reviewed", "yes")
+    tracking.metric(run, "auc", 0.75)
+
+    soon = reader.pull(at_once=True)
+    later = reader.pull(sweep=True)
+
+    assert (soon, later) == ([], [f"run/{run}"])
+    assert reader.properties(f"run/{run}")["tags"] == {"reviewed": "yes"}
+    assert reader.properties(f"run/{run}")["metrics"] == {"auc": 0.75}
+
+
+def test_new_ended_and_running_runs_are_found_without_a_sweep(tracking: Tracking) -> None:
+    old = int(time.time() * 1000) - 30 * 24 * 3600 * 1000
+    running = tracking.run("never-ended", start=old, status="RUNNING")
+    ends_late = tracking.run("ends-late", start=old, status="RUNNING")
+    tracking.run("recent")
+    reader = Reader(tracking)
+    reader.pull()
+    fresh = tracking.run("fresh")
+    tracking.tag(running, "epoch", "3")
+    now = int(time.time() * 1000)
+    tracking.call("POST", "runs/update", run_id=ends_late, status="KILLED", end_time=now)
+
+    changed = reader.pull(at_once=True)
+
+    assert reader.complete is None
+    assert set(changed) == {f"run/{fresh}", f"run/{running}", f"run/{ends_late}"}
+    assert reader.properties(f"run/{ends_late}")["status"] == "KILLED"
+    assert "endedAt" not in reader.properties(f"run/{running}")
+
+
+def test_a_back_dated_run_is_found_by_the_sweep(tracking: Tracking) -> None:
+    tracking.run("recent")
+    reader = Reader(tracking)
+    reader.pull()
+    imported = tracking.run("imported", start=1_500_000_000_000)
+
+    soon = reader.pull(at_once=True)
+    later = reader.pull(sweep=True)
+
+    assert (soon, later) == ([], [f"run/{imported}"])
+
+
+def test_runs_with_one_start_time_are_all_read_across_pages(
+    tracking: Tracking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = int(time.time() * 1000)
+    runs = {tracking.run(f"r{n}", start=start) for n in range(7)}
+    monkeypatch.setitem(__import__("ingestors.sources.mlflow.api", fromlist=["PAGE"]).PAGE, "runs", 2)
+    reader = Reader(tracking)
+    reader.pull()
+    late = {tracking.run(f"late{n}", start=start) for n in range(3)}
+
+    changed = reader.pull(at_once=True)
+
+    assert {k for k in reader.items if k.startswith("run/")} == {f"run/{r}" for r in runs | late}
+    assert set(changed) == {f"run/{r}" for r in late}
+
+
+def test_a_deleted_run_is_gone_and_stays_readable_and_comes_back_when_restored(tracking: Tracking) -> None:
+    run, other = tracking.run(), tracking.run("other")
+    reader = Reader(tracking)
+    reader.pull()
+
+    tracking.call("POST", "runs/delete", run_id=run)
+    changed = reader.pull(sweep=True)
+    unchanged = reader.pull(sweep=True)
+
+    assert reader.gone == {f"run/{run}"}
+    assert (changed, unchanged) == ([f"run/{run}"], [])
+    assert reader.properties(f"run/{run}")["lifecycleStage"] == "deleted"
+    assert reader.complete is not None
+    assert reader.complete["run"] == {f"run/{other}"}
+    tracking.call("POST", "runs/restore", run_id=run)
+    reader.pull(sweep=True)
+    assert reader.gone == set()
+
+
+def test_a_deleted_experiment_takes_its_runs_along(tracking: Tracking) -> None:
+    run = tracking.run()
+    reader = Reader(tracking)
+    reader.pull()
+
+    tracking.call("POST", "experiments/delete", experiment_id=tracking.experiment)
+    reader.pull(sweep=True)
+
+    assert reader.gone == {f"experiment/{tracking.experiment}", f"run/{run}"}
+
+
+def test_after_gc_a_run_is_gone_and_its_model_stays(
+    own_mlflow_server: MLflowServer, mlflow_tool: Path
+) -> None:
+    tracking = Tracking(own_mlflow_server)
+    run, kept = tracking.run(), tracking.run("kept")
+    model = tracking.logged_model(run)
+    reader = Reader(tracking)
+    reader.pull()
+    tracking.call("POST", "runs/delete", run_id=run)
+    store = own_mlflow_server.backend_store_uri
+    subprocess.run(
+        [str(mlflow_tool / "mlflow"), "gc", "--backend-store-uri", store, "--run-ids", run,
+         "--tracking-uri", own_mlflow_server.url],
+        check=True, capture_output=True, cwd=own_mlflow_server.home,
+    )  # fmt: skip
+
+    changed = reader.pull(sweep=True)
+
+    assert changed == []
+    assert reader.gone == {f"run/{run}"}
+    assert reader.source.get("run", [f"run/{run}", f"run/{kept}"]) == {f"run/{kept}"}
+    assert (f"mlflow.run_id={run}", "PRODUCED", f"mlflow.logged_model={model}") in reader.edges()
+
+
+def test_only_chosen_experiments_and_nothing_older_than_since(tracking: Tracking) -> None:
+    other = Tracking(tracking.server)
+    other.run()
+    tracking.run("old", start=1_500_000_000_000)
+    recent = tracking.run("recent")
+    reader = Reader(tracking, include=["exp-*"], exclude=[other.name], since="2026-01-01")
+    both = Reader(tracking, include=[tracking.name, other.name])
+
+    reader.pull()
+    reader.pull(at_once=True)
+    both.pull()
+
+    mine = {i.data["experiment"] for i in reader.items.values() if i.type == "run"}
+    assert other.experiment not in mine
+    assert [i.key for i in reader.items.values() if i.data.get("experiment") == tracking.experiment] == [
+        f"run/{recent}"
+    ]
+    assert {i.data["experiment"] for i in both.items.values() if i.type == "run"} == {
+        tracking.experiment,
+        other.experiment,
+    }
+
+
+# --- what runs say -------------------------------------------------------------------------------------
+
+
+def test_properties_code_nesting_and_metrics_that_are_not_numbers(tracking: Tracking) -> None:
+    parent = tracking.run("sweep")
+    tags = {
+        "mlflow.parentRunId": parent,
+        "mlflow.source.git.commit": SHA,
+        "mlflow.source.git.repoURL": "git@github.com:acme/churn.git",
+        "mlflow.source.git.dirty": "true",
+        "mlflow.source.name": "train.py",
+        "mlflow.log-model.history": "[]",
+        "team": "growth",
+    }
+    child = tracking.run("child", start=1_790_000_000_000, tags=tags)
+    tracking.call("POST", "runs/log-parameter", run_id=child, key="lr", value="0.1")
+    tracking.metric(child, "loss", "NaN")
+    tracking.metric(child, "bound", "Infinity")
+    tracking.metric(child, "auc", 0.5)
+    reader = Reader(tracking)
+
+    reader.pull()
+
+    properties = reader.properties(f"run/{child}")
+    assert properties["params"] == {"lr": "0.1"}
+    assert properties["metrics"] == {"loss": "NaN", "bound": "Infinity", "auc": 0.5}
+    assert properties["tags"] == {"team": "growth"}
+    assert (properties["commit"], properties["dirty"], properties["script"]) == (SHA, True, "train.py")
+    assert properties["startedAt"] == format_time(1_790_000_000_000_000)
+    assert properties["url"] == f"{tracking.server.url}/#/experiments/{tracking.experiment}/runs/{child}"
+    me = f"mlflow.run_id={child}"
+    assert {
+        (f"mlflow.experiment_id@tracking={tracking.experiment}", "HAS", me),
+        (f"mlflow.run_id={parent}", "HAS", me),
+        (f"git.sha={SHA}", "CODE_FOR", me),
+        ("git.remote=github.com/acme/churn", "HAS", f"git.sha={SHA}"),
+    } <= reader.edges()
+
+
+def test_the_text_of_a_failure_comes_from_tags_or_else_from_an_artifact(tracking: Tracking) -> None:
+    tagged = tracking.run(
+        status="FAILED", tags={"error": "ValueError: x", "traceback": "Trace\nValueError: x"}
+    )
+    with_file = tracking.run(status="FAILED")
+    tracking.upload(f"{with_file}/artifacts/error.txt", "Traceback …\nMemoryError: out of memory\n")
+    silent = tracking.run(status="FAILED")
+    fine = tracking.run(tags={"error": "0.03"})
+    reader = Reader(tracking)
+
+    reader.pull()
+    again = reader.pull(sweep=True)
+
+    assert reader.properties(f"run/{tagged}")["error"] == "Trace\nValueError: x"
+    assert reader.properties(f"error/{with_file}")["error"].endswith("MemoryError: out of memory")
+    assert f"error/{silent}" not in reader.items
+    assert "error" not in reader.properties(f"run/{fine}")
+    assert again == []
+
+
+def test_a_failed_run_that_is_resumed_loses_its_error(tracking: Tracking) -> None:
+    run = tracking.run(status="FAILED")
+    tracking.upload(f"{run}/artifacts/traceback.txt", "boom")
+    reader = Reader(tracking)
+    reader.pull()
+
+    tracking.call("POST", "runs/update", run_id=run, status="FINISHED", end_time=int(time.time() * 1000))
+    reader.pull(at_once=True)
+
+    assert reader.claims(f"error/{run}") == []
+    assert reader.properties(f"run/{run}")["status"] == "FINISHED"
+
+
+def test_data_joins_by_content_then_by_name_then_by_path_and_never_by_digest(tracking: Tracking) -> None:
+    start = 1_790_000_000_000
+    run = tracking.run(
+        start=start, tags={"mlflow.source.git.commit": SHA, "mlflow.source.git.dirty": "false"}
+    )
+    tracking.read(
+        run, "a", '{"uri": "s3://b/a"}', "s3", dvc__md5=MD5, dvc__path="a", mlflow__data__context="train"
+    )
+    table = {"openlineage__dataset__namespace": "pg://db", "openlineage__dataset__name": "public.users"}
+    tracking.read(run, "b", '{"url": "https://x/b"}', "http", **table)
+    tracking.read(run, "c", '{"uri": "/abs/c.csv"}', dvc__path="./data/c.csv")
+    tracking.read(run, "d", '{"uri": "data/d.csv"}')
+    tracking.read(run, "e", '{"uri": "/abs/e.csv"}')
+    tracking.read(run, "f", '{"uri": "../f.csv"}')
+    reader = Reader(tracking)
+
+    reader.pull()
+
+    claims, me = reader.claims(f"run/{run}"), f"mlflow.run_id={run}"
+    inputs = [c for c in claims if isinstance(c, Links) and c.kind is EdgeKind.INPUT_TO]
+    assert [(c.src, c.dst, c.since, c.properties) for c in inputs] == [
+        (f"dvc.md5={MD5}", me, start * 1000, {"context": "train", "name": "a"})
+    ]
+    keyed = {(c.rule, c.key, c.role, c.ref, c.at): c.data for c in claims if isinstance(c, Keyed)}
+    assert keyed[("slot", "dataset:pg://db/public.users", "uses", me, start * 1000)] == {
+        "edge": "INPUT_TO",
+        "name": "b",
+    }
+    trees = [c.data for c in claims if isinstance(c, Keyed) and c.rule == "tree"]
+    assert sorted(trees, key=lambda d: str(d)) == [
+        {"path": "data/c.csv", "pathFrom": "dvc.path", "clean": True, "name": "c"},
+        {"path": "data/d.csv", "pathFrom": "source", "clean": True, "name": "d"},
+    ]
+    assert all(c.key == SHA and c.ref == me for c in claims if isinstance(c, Keyed) and c.rule == "tree")
+    digests = {
+        (c.value, c.id) for c in claims if isinstance(c, Finds) and c.scheme == "mlflow.dataset_digest"
+    }
+    assert digests == {("d1g3st", f"dvc.md5={MD5}"), ("d1g3st", me)}
+    assert len(reader.properties(f"run/{run}")["inputs"]) == 6
+
+
+def test_a_path_on_a_dirty_tree_says_nothing_and_content_still_does(tracking: Tracking) -> None:
+    run = tracking.run(tags={"mlflow.source.git.commit": SHA, "mlflow.source.git.dirty": "true"})
+    tracking.read(run, "a", '{"uri": "a.csv"}', dvc__path="a.csv")
+    tracking.read(run, "b", '{"uri": "b.csv"}', dvc__md5=MD5)
+    reader = Reader(tracking)
+
+    reader.pull()
+
+    claims = reader.claims(f"run/{run}")
+    assert [c for c in claims if isinstance(c, Keyed)] == []
+    assert [c.src for c in claims if isinstance(c, Links) and c.kind is EdgeKind.INPUT_TO] == [
+        f"dvc.md5={MD5}"
+    ]
+
+
+# --- models --------------------------------------------------------------------------------------------
+
+
+def test_logged_and_registered_models_and_what_they_ran_on(tracking: Tracking) -> None:
+    run, other = tracking.run(), tracking.run("evaluation")
+    logged = tracking.logged_model(run)
+    tracking.call("POST", "runs/log-inputs", run_id=other, models=[{"model_id": logged}])
+    name = tracking.registered("churn", (f"models:/{logged}", run), (f"runs:/{run}/m", run), ("s3://b/k", ""))
+    tracking.call("POST", "registered-models/create", name=f"{name}-copy")
+    tracking.version(f"{name}-copy", f"models:/{name}/1", run)
+    tracking.call("DELETE", "model-versions/delete", name=name, version="2")
+    tracking.version(name, f"runs:/{run}/n", run)
+    tuned = tracking.logged_model(run, None, base_model=f"models:/{logged}")
+    reader = Reader(tracking)
+
+    reader.pull()
+    reader.pull(at_once=True)
+
+    me, edges = f"mlflow.run_id={run}", reader.edges()
+    model = f"mlflow.model@tracking={name}"
+    assert {
+        (me, "PRODUCED", f"mlflow.logged_model={logged}"),
+        (f"mlflow.logged_model={logged}", "REGISTERED_AS", version_id(name, 1)),
+        (f"mlflow.logged_model={logged}", "BASE_OF", f"mlflow.logged_model={tuned}"),
+        (version_id(name, 1), "REGISTERED_AS", version_id(f"{name}-copy", 1)),
+        (me, "PRODUCED", version_id(name, 4)),
+        (model, "HAS", version_id(name, 1)),
+        (model, "HAS", version_id(name, 3)),
+        (version_id(name, 1), "PRECEDES", version_id(name, 3)),
+        (version_id(name, 3), "PRECEDES", version_id(name, 4)),
+    } <= edges
+    assert not any(end == version_id(name, 3) and kind == "PRODUCED" for _, kind, end in edges)
+    assert not any(start == me and end == version_id(name, 1) for start, _, end in edges)
+    assert reader.properties(f"inputs/{other}") == {"modelInputs": [logged]}
+    runtime = next(c for c in reader.claims(f"environment/{logged}") if isinstance(c, States))
+    assert runtime.properties["packages"] == ["numpy==2.4.0"]
+    assert (runtime.id, "RUNTIME_OF", me) in edges
+    assert reader.properties(f"logged_model/{logged}")["status"] == "READY"
+    assert reader.properties(f"model_version/{name}/1")["name"] == f"{name} v1"
+
+
+def test_a_metric_of_a_logged_model_that_is_nan_is_not_zero(tracking: Tracking) -> None:
+    run = tracking.run()
+    logged = tracking.logged_model(run)
+    tracking.metric(run, "loss", "NaN", model_id=logged)
+    tracking.metric(run, "zero", 0.0, model_id=logged)
+    reader = Reader(tracking)
+
+    reader.pull()
+
+    assert reader.properties(f"logged_model/{logged}")["metrics"] == {"loss": "NaN", "zero": 0.0}
+
+
+def test_alias_moves_are_remembered_as_far_as_they_were_seen(tracking: Tracking) -> None:
+    run = tracking.run()
+    name = tracking.registered("alias", (f"runs:/{run}/a", run), (f"runs:/{run}/b", run))
+    tracking.alias(name, "champion", "1")
+    reader = Reader(tracking)
+    reader.pull()
+    first = reader.now
+    reader.pull(at_once=True)
+    last_seen = reader.now
+    created = reader.items[f"model_version/{name}/1"].data["created"]
+
+    tracking.alias(name, "champion", "2")
+    changed = reader.pull(at_once=True)
+    moved = reader.now
+
+    assert {k for k in changed if not k.startswith("model/")} == {
+        f"alias/{name}/1/champion/{first}",
+        f"alias/{name}/2/champion/{moved}",
+        f"model_version/{name}/1",
+        f"model_version/{name}/2",
+    }
+    (old,) = reader.properties(f"alias/{name}/1/champion/{first}")["aliasHistory"].values()
+    (new,) = reader.properties(f"alias/{name}/2/champion/{moved}")["aliasHistory"].values()
+    assert old == {
+        "name": "champion",
+        "notBefore": format_time(created * 1000),
+        "seenAt": format_time(first),
+        "until": format_time(last_seen),
+    }
+    assert new == {"name": "champion", "notBefore": format_time(last_seen), "seenAt": format_time(moved)}
+    assert "aliases" not in reader.properties(f"model_version/{name}/1")
+    assert reader.properties(f"model_version/{name}/2")["aliases"] == ["champion"]
+    reader.pull(sweep=True)
+    assert reader.complete is not None
+    assert f"alias/{name}/1/champion/{first}" in reader.complete["alias"]
+
+
+def test_a_renamed_model_is_the_same_as_the_old_one(tracking: Tracking) -> None:
+    run = tracking.run()
+    name = tracking.registered("rename", (f"runs:/{run}/a", run), (f"runs:/{run}/b", run))
+    tracking.alias(name, "champion", "1")
+    reader = Reader(tracking)
+    reader.pull()
+    seen = reader.now
+
+    tracking.call("POST", "registered-models/rename", name=name, new_name=f"{name}-new")
+    reader.pull(at_once=True)
+
+    assert {
+        (f"mlflow.model@tracking={name}", "SAME_AS", f"mlflow.model@tracking={name}-new"),
+        (version_id(name, 1), "SAME_AS", version_id(f"{name}-new", 1)),
+        (version_id(name, 2), "SAME_AS", version_id(f"{name}-new", 2)),
+    } <= reader.edges()
+    assert {f"model/{name}", f"model_version/{name}/1", f"model_version/{name}/2"} <= reader.gone
+    assert f"alias/{name}-new/1/champion/{seen}" in reader.items
+
+
+def test_a_deleted_version_is_gone_with_what_was_said_about_it(tracking: Tracking) -> None:
+    run = tracking.run()
+    name = tracking.registered("del", (f"runs:/{run}/a", run), (f"runs:/{run}/b", run))
+    tracking.alias(name, "champion", "1")
+    reader = Reader(tracking)
+    reader.pull()
+    first = reader.now
+
+    tracking.call("DELETE", "model-versions/delete", name=name, version="1")
+    reader.pull(sweep=True)
+
+    assert reader.gone == {f"model_version/{name}/1", f"alias/{name}/1/champion/{first}"}
+
+
+def test_check_says_what_is_there(tracking: Tracking) -> None:
+    tracking.run()
+
+    said = Reader(tracking).source.check()
+
+    assert said.startswith(f"MLflow 3.17 at {tracking.server.url}: ")
+    assert "experiments, " in said and said.endswith(("runs", "run"))
+
+
+def test_a_pull_that_breaks_on_any_page_goes_on_without_loss(tracking: Tracking) -> None:
+    runs = [tracking.run(f"r{n}", status="FAILED") for n in range(3)]
+    tracking.upload(f"{runs[0]}/artifacts/error.txt", "boom")
+    name = tracking.registered("broken", (f"models:/{tracking.logged_model(runs[1])}", runs[1]))
+    tracking.alias(name, "champion", "1")
+    whole = Reader(tracking)
+    whole.pull()
+    expected = {key for key in whole.items if not key.startswith("alias/")}
+
+    for kept in itertools.count(1):
+        reader = Reader(tracking)
+        pages = list(reader.source.pull(None, now=int(time.time() * SECOND)))
+        for page in pages[:kept]:
+            reader.items |= {item.key: item for item in page.items}
+            reader.cursor = page.cursor
+        reader.pull()
+        assert {key for key in reader.items if not key.startswith("alias/")} == expected
+        assert [key for key in reader.items if key.startswith(f"alias/{name}/")].__len__() == 1
+        if kept >= len(pages):
+            break
