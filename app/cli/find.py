@@ -87,8 +87,8 @@ def command(
     if as_json:
         print_json(page)
         return 0
-    keys = [text["key"] for text in map(condition, conditions) if text["op"] != "EXISTS"]
-    shown = [key for key in keys if key not in ("id", "name")]
+    keys = [each["key"] for each in map(condition, conditions) if each["value"] is not False]
+    shown = [key for key in dict.fromkeys(keys) if key not in ("id", "name", "createdAt")]
     if page["nodes"]:
         print_table(
             ("name", "created", *shown, "id"),
@@ -108,4 +108,6 @@ def _shown(node: dict[str, Any], key: str) -> str:
     value = node.get(key, node["properties"])
     for part in key.split(".") if value is node["properties"] else ():
         value = value.get(part) if isinstance(value, dict) else None
-    return "" if value is None else str(value)[:60]
+    said = "" if value is None else str(value).strip()
+    # Of an error, the last line says what it was.
+    return said.rpartition("\n")[2][:80]

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from app.cli.common import options, print_json, say
+from app.cli.common import counted, options, print_json, say
 from app.cli.kinds import KIND, kind_names
 
 _QUERY = """query(
@@ -88,4 +88,4 @@ def draw(answer: dict[str, Any]) -> None:
     if len(answer["nodes"]) == 1:
         say("no lineage is recorded for it")
     state = "complete" if answer["complete"] else answer["truncatedBecause"]
-    say(f"\n{len(answer['nodes']):,} nodes, {len(answer['edges']):,} edges: {state}")
+    say(f"\n{counted(len(answer['nodes']), 'node')}, {counted(len(answer['edges']), 'edge')}: {state}")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -26,6 +27,11 @@ _CODES = {
 def run(command: click.Command, arguments: Sequence[str]) -> int:
     """Run a command line; the exit code."""
     debug = "--debug" in arguments
+    # Without a handler Python itself would print what is logged, tracebacks and all.
+    if debug:
+        logging.basicConfig(level=logging.INFO)
+    else:
+        logging.getLogger().addHandler(logging.NullHandler())
     try:
         outcome = command.main(list(arguments), prog_name="kinlore", standalone_mode=False)
         sys.stdout.flush()

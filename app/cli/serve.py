@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import click
 
 from app.cli.common import options, print_json
@@ -31,5 +33,7 @@ def command(host: str | None, port: int | None, config: str | None, as_json: boo
             print_json({"address": address, "openness": openness})
         else:
             click.echo(f"Kinlore serves {address} ({openness}); Ctrl-C ends it")
+        # What fails while serving is masked in the answer; the log tells the rest.
+        logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
         serve(create_app(container), listening)
     return 0

@@ -1,0 +1,120 @@
+"""``kinlore demo``."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from app.cli.common import options, print_json, say
+
+
+@click.command()
+@click.option(
+    "--folder", type=click.Path(path_type=Path), help="Keep it in this folder, not in a temporary one."
+)
+@click.option(
+    "--store", help="Put it into this store, for example neo4j://neo4j@127.0.0.1:7687.", metavar="URL"
+)
+@click.option("--port", type=int, help="The port to serve on; without it 8420, or the next that is free.")
+@click.option("--no-serve", is_flag=True, help="Only ingest, print the questions and end.")
+@options
+def command(
+    folder: Path | None,
+    store: str | None,
+    port: int | None,
+    no_serve: bool,
+    config: str | None,
+    as_json: bool,
+) -> int:
+    """Ingest a recorded project (git, DVC, MLflow) into a fresh graph and serve it, to look around."""
+    from app.cli.ingest import show
+    from app.cli.progress import watching
+    from app.cli.stopping import stoppable
+    from app.container import Container
+    from app.demo import run as demo
+
+    if config is not None:
+        raise click.UsageError("the demo brings its own settings; --store chooses another store")
+    with stoppable(), _place(folder) as place, Container(demo.unpack(place, store)) as container:
+        if not as_json:
+            say("Ingesting a recorded project: seven weeks of a churn model in git, DVC and MLflow")
+        reports = []
+        with watching(quiet=as_json) as progress:
+            for report in demo.ingest_all(container, progress):
+                reports.append(report)
+                if not as_json:
+                    show(report)
+        if not as_json:
+            for line in reports[-1].coverage:
+                click.echo(line)
+        questions = demo.questions(container.store)
+        told: dict[str, Any] = {"folder": str(place), "reports": reports, "questions": questions}
+        if no_serve:
+            if as_json:
+                print_json(told)
+            else:
+                # A temporary folder is gone in a moment, and its graph with it.
+                _ask(
+                    questions,
+                    f"kinlore --config {shlex.quote(str(place / 'kinlore.toml'))}" if folder else "kinlore",
+                )
+                _farewell()
+            return 0
+        _serve(container, port, told, as_json)
+    return 0
+
+
+def _serve(container: Any, port: int | None, told: dict[str, Any], as_json: bool) -> None:
+    from app.api.app import create_app
+    from app.api.server import listen, serve, url
+
+    server = container.settings.server
+    listening, taken = listen(server.host, port or server.port, others=0 if port else 20)
+    address = url(server.host, taken)
+    if as_json:
+        print_json({**told, "address": address})
+    else:
+        if taken != (port or server.port):
+            say(f"port {server.port} is in use, so it is {taken}")
+        click.echo(f"\nKinlore serves {address}, open to the users of this machine only")
+        _ask(told["questions"], f"KINLORE_URL={address} kinlore", address)
+        _farewell()
+        say("Ctrl-C ends it")
+    serve(create_app(container), listening)
+
+
+def _ask(questions: list[Any], kinlore: str, address: str | None = None) -> None:
+    click.echo("\nTry:")
+    for question in questions:
+        click.echo(f"  {question.words}")
+        click.echo(f"    {question.command.replace('kinlore', kinlore, 1)}")
+    if address is not None and questions:
+        import json
+
+        body = shlex.quote(json.dumps({"query": questions[0].graphql}))
+        click.echo("  The first of them in GraphQL")
+        click.echo(f"    curl -s {address}/graphql -H 'content-type: application/json' -d {body}")
+
+
+def _farewell() -> None:
+    click.echo("\nNow yours: cd your-repo && kinlore init")
+
+
+@contextmanager
+def _place(folder: Path | None) -> Iterator[Path]:
+    """The folder asked for, or a temporary one that is removed at the end."""
+    if folder is not None:
+        yield folder.resolve()
+        return
+    made = Path(tempfile.mkdtemp(prefix="kinlore-demo-"))
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)

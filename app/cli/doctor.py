@@ -1,0 +1,99 @@
+"""``kinlore doctor``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from app.cli.common import clean, options, print_json
+
+_OK, _WARNING, _FAILED = "ok", "warning", "failed"
+_COLOURS = {_OK: "green", _WARNING: "yellow", _FAILED: "red"}
+_LISTED = 5
+
+
+@click.command()
+@options
+def command(config: str | None, as_json: bool) -> int:
+    """Check the settings, the store and every connection; exit code 3 where something is broken."""
+    from app.cli.outcome import CHECK_FAILED, OK
+
+    checks = []
+    for state, what, said in _checks(config):
+        checks.append({"check": what, "state": state, "said": said})
+        if not as_json:
+            click.echo(f"{click.style(state.ljust(8), fg=_COLOURS[state])} {what}: {clean(said)}")
+    if as_json:
+        print_json(checks)
+    return CHECK_FAILED if any(check["state"] == _FAILED for check in checks) else OK
+
+
+def _checks(config: str | None) -> Iterator[tuple[str, str, str]]:
+    from app import settings
+    from app.container import Container
+    from app.errors import ConfigError
+
+    try:
+        remote = settings.remote()
+        loaded = settings.load(config)
+        container = Container(loaded)
+    except ConfigError as problem:
+        yield _FAILED, "settings", str(problem)
+        return
+    if remote is not None:
+        yield _server(remote.url)
+    with container:
+        where = str(loaded.file) if loaded.file is not None else "no kinlore.toml here, so the defaults"
+        yield _OK, "settings", f"{where}; {len(container.sources)} sources"
+        yield from _store(container)
+        for configured in container.sources:
+            yield _source(configured)
+
+
+def _server(url: str) -> tuple[str, str, str]:
+    import httpx
+
+    try:
+        answer = httpx.get(f"{url}/readyz", timeout=10.0)
+    except httpx.HTTPError as problem:
+        return _FAILED, "server", f"nothing answers at {url} (KINLORE_URL): {problem}"
+    said = f"{url} (KINLORE_URL) answers {answer.status_code} {answer.text.strip()[:200]}"
+    return (_OK if answer.status_code == 200 else _FAILED), "server", said
+
+
+def _store(container: Any) -> Iterator[tuple[str, str, str]]:
+    from graph_schema.errors import StoreError
+
+    try:
+        store = container.store
+        counts = store.counts()
+    except StoreError as problem:
+        yield _FAILED, "store", str(problem)
+        return
+    nodes, edges = sum(counts.nodes.values()), sum(counts.edges.values())
+    url = container.settings.store.url
+    yield _OK, "store", f"{url}: {nodes:,} nodes, {edges:,} edges, revision {counts.revision}"
+    for what, lines, fine in (
+        ("identity", store.refusals(), "no claim is refused"),
+        ("references", store.open_references(), "all are answered"),
+    ):
+        if lines:
+            listed = "; ".join(lines[:_LISTED]) + (" …" if len(lines) > _LISTED else "")
+            said = "refused" if what == "identity" else "unknown or ambiguous"
+            yield _WARNING, what, f"{len(lines):,} {said}: {listed}"
+        else:
+            yield _OK, what, fine
+
+
+def _source(configured: Any) -> tuple[str, str, str]:
+    from ingestors.source import SourceError
+
+    what = f"source {configured.name}"
+    if configured.source is None:
+        return _WARNING, what, f"disabled: {configured.disabled}"
+    try:
+        return _OK, what, configured.source.check()
+    except SourceError as problem:
+        return _FAILED, what, str(problem)

@@ -1,0 +1,151 @@
+"""The demo: unpacks the recorded project, ingests it for real, and knows what to ask about it.
+
+Everything is what a user would do: the folder that it makes has a clone, a kinlore.toml and a SQLite file.
+Only the tracking server is played from its recording.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from app.container import Configured, Container
+from app.demo.replay import RecordedMLflow
+from app.errors import Failed
+from app.settings import Loaded, environment, load
+from graph_schema.kinds import NodeKind
+from graph_schema.store import GraphStore
+from graph_schema.values import Filter, Node, Order, Ordering
+from ingestors.loop import ingest
+from ingestors.report import Progress, Report
+from ingestors.source import Source
+
+_HERE = Path(__file__).parent
+_PROJECT = "churn"
+
+#: The tracking server has no address: its recording answers in its place.
+_SETTINGS = """# What `kinlore demo` ingested. The tracking server is a recording, the rest is as anywhere.
+[store]
+url = "{store}"
+
+[[sources]]
+type = "git"
+name = "churn-code"
+path = "{project}"
+
+[[sources]]
+type = "dvc"
+name = "churn-data"
+path = "{project}"
+
+[[sources]]
+type = "mlflow"
+name = "tracking"
+tracking_uri = "http://tracking.example.com"
+"""
+
+
+class Question(msgspec.Struct, frozen=True):
+    """Something to try: in words, as a command and as GraphQL."""
+
+    words: str
+    command: str
+    graphql: str
+
+
+def unpack(folder: Path, store: str | None = None) -> Loaded:
+    """Put the project and its settings into a folder. ``store``: another one than a SQLite file in it.
+
+    Raises Failed where git cannot, or something is in the way."""
+    folder.mkdir(parents=True, exist_ok=True)
+    project, file = folder / _PROJECT, folder / "kinlore.toml"
+    if project.exists() or file.exists():
+        raise Failed(f"{folder} holds a demo or a project already: name an empty folder")
+    remote = json.loads((_HERE / "manifest.json").read_text(encoding="utf-8"))["remote"]
+    _git("clone", "--quiet", str(_HERE / "churn.bundle"), str(project))
+    _git("-C", str(project), "remote", "set-url", "origin", remote)
+    text = _SETTINGS.format(store=store or "sqlite:///kinlore.db", project=_PROJECT)
+    file.write_text(text, encoding="utf-8")
+    # Only the password may come from outside: another graph is not the demo's to write to.
+    return load(file, environ={k: v for k, v in environment().items() if k == "KINLORE_STORE__PASSWORD"})
+
+
+def _git(*words: str) -> None:
+    try:
+        subprocess.run(["git", *words], check=True, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise Failed("the demo needs git: install it first") from None
+    except subprocess.CalledProcessError as problem:
+        raise Failed(f"git {words[0]} failed: {' '.join(problem.stderr.split())}") from None
+
+
+def ingest_all(container: Container, progress: Progress | None = None) -> Iterator[Report]:
+    """Ingest the sources one after the other. Raises Failed where one ends with an error."""
+    store = container.migrated()
+    for configured in container.sources:
+        report = ingest(store, _source(configured), progress=progress)
+        if report.error is not None:
+            raise Failed(report.error)
+        yield report
+
+
+def _source(configured: Configured) -> Source:
+    if configured.source is None:
+        raise Failed(f"the demo cannot read {configured.name}: {configured.disabled}")
+    if configured.type != "mlflow":
+        return configured.source
+    from ingestors.sources.mlflow import MLflowSource
+
+    recording = RecordedMLflow.load(_HERE / "mlflow.json.gz")
+    return MLflowSource(configured.source.config, transport=recording)
+
+
+def questions(store: GraphStore) -> list[Question]:
+    """Three questions that this graph answers."""
+    champion, failed = _champion(store), _last_failed(store)
+    asked = []
+    if champion is not None:
+        asked.append(
+            Question(
+                f"Where does the champion, {champion.name}, come from?",
+                f"kinlore lineage '{champion.id}' --up --hops 10",
+                f'{{ lineage(id: "{champion.id}", direction: UPSTREAM, maxHops: 10) '
+                "{ nodes { hops node { kind name } } complete } }",
+            )
+        )
+    asked.append(
+        Question(
+            "Which runs failed, and with what?",
+            "kinlore find Run --where status=FAILED --where error",
+            '{ find(kind: RUN, where: [{key: "status", value: "FAILED"}]) { nodes { name properties } } }',
+        )
+    )
+    if failed is not None:
+        asked.append(
+            Question(
+                f"What went into {failed.name}, which failed?",
+                f"kinlore lineage '{failed.id}' --up",
+                f'{{ lineage(id: "{failed.id}", direction: UPSTREAM) '
+                "{ nodes { hops node { kind name } } } }",
+            )
+        )
+    return asked
+
+
+def _champion(store: GraphStore) -> Node | None:
+    """The version that bears the alias champion now."""
+    for node in store.find(NodeKind.MODEL_VERSION, first=500).items:
+        for stay in node.properties.get("aliasHistory", {}).values():
+            if stay["name"] == "champion" and stay.get("until") is None:
+                return node
+    return None
+
+
+def _last_failed(store: GraphStore) -> Node | None:
+    failed = [Filter(key="status", value="FAILED")]
+    page = store.find(NodeKind.RUN, failed, Ordering(Order.CREATED_AT, descending=True), first=1)
+    return page.items[0] if page.items else None
