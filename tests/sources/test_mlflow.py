@@ -1,4 +1,4 @@
-"""The source mlflow against the real tracking server: what changes without a time, what goes, what comes late."""
+"""The source mlflow against the real server: what changes without a time, what goes, what comes late."""
 
 from __future__ import annotations
 
