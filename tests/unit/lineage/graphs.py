@@ -1,81 +1,63 @@
-"""Small graphs for walks, written as lines: ``1 > 2`` is an edge, ``1 = 2`` says they are the same thing."""
+"""Small graphs for walks, written as lines: ``1 > 2`` is an edge, ``1 = 2`` says they are the same thing.
+
+Numbers are data set versions, ``r3`` is a run.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from app.store.sqlite import SqliteStore
+from graph_schema.claims import Links, Names, Record
 from graph_schema.edges import EdgeKind
 from graph_schema.kinds import NodeKind
-from graph_schema.values import NOW, Direction, Edge, Expansion, Label, Moment, Step
+from graph_schema.store import Source
+from ingestors import joins
+
+Draw = Callable[[str], "Graph"]
 
 
-def data(number: int) -> str:
-    return f"dvc.md5={number:032x}"
+def identifier(word: str) -> str:
+    return f"mlflow.run_id={word}" if word.startswith("r") else f"md5@dataset_version={int(word):032x}"
 
 
-def parse(text: str) -> list[tuple[str, int, int]]:
-    edges = []
-    for part in text.replace("\n", ",").split(","):
-        if words := part.split():
-            edges.append((words[1], int(words[0]), int(words[2])))
-    return edges
+def word_of(text: str) -> int | str:
+    scheme, _, value = text.partition("=")
+    return value if scheme == "mlflow.run_id" else int(value, 16)
+
+
+def edge_kind(a: str, sign: str, b: str) -> EdgeKind:
+    if sign == "=":
+        return EdgeKind.SAME_AS
+    if a.startswith("r"):
+        return EdgeKind.PRODUCED
+    return EdgeKind.INPUT_TO if b.startswith("r") else EdgeKind.DERIVED_INTO
 
 
 class Graph:
-    """A few read verbs over what was drawn; counts what it is asked."""
+    """A SQLite store with what was drawn; ``calls`` are the verbs that it was asked for."""
 
-    def __init__(self, drawing: str) -> None:
+    def __init__(self, drawing: str, file: Path) -> None:
         self.calls: list[str] = []
-        self.kinds: dict[int, NodeKind] = {}
-        self._nodes: list[str] = []
-        self._steps: list[Step] = []
-        self._same: list[Step] = []
-        for sign, a, b in parse(drawing):
-            kind = EdgeKind.SAME_AS if sign == "=" else EdgeKind.DERIVED_INTO
-            step = Step(self.handle(a), self.handle(b), kind, len(self._steps) + len(self._same))
-            (self._same if sign == "=" else self._steps).append(step)
+        self._store = SqliteStore(file)
+        self._store.migrate()
+        claims: list[Any] = []
+        for number, part in enumerate(drawing.replace("\n", ",").split(",")):
+            if words := part.split():
+                a, sign, b = words
+                claims.append(Links(edge_kind(a, sign, b), identifier(a), identifier(b), since=number))
+        for end in {end for link in claims for end in (link.src, link.dst)}:
+            kind = NodeKind.RUN if end.startswith("mlflow") else NodeKind.DATASET_VERSION
+            claims.append(Names(kind, (end,)))
+        record = Record("drawing", "drawing", 1, tuple(claims))
+        self._store.transact(lambda tx: joins.apply(tx, Source("drawn", "test"), [record]))
 
-    def handle(self, number: int) -> int:
-        if data(number) not in self._nodes:
-            self._nodes.append(data(number))
-        return self._nodes.index(data(number))
+    def handle(self, word: int | str) -> int:
+        (handle,) = self._store.resolve(identifier(str(word)))
+        return handle
 
-    def labels(self, handles: Sequence[int], *, known_at: int | None = None) -> list[Label]:
-        self.calls.append("labels")
-        kind = NodeKind.DATASET_VERSION
-        return [Label(h, self._nodes[h], self.kinds.get(h, kind), self._nodes[h]) for h in handles]
-
-    def _close(self, handles: set[int], same: dict[int, Step]) -> set[int]:
-        closed = set(handles)
-        while True:
-            near = [s for s in self._same if s.src in closed or s.dst in closed]
-            same.update((s.belief, s) for s in near)
-            more = {h for s in near for h in (s.src, s.dst)} - closed
-            if not more:
-                return closed
-            closed |= more
-
-    def expand(
-        self,
-        handles: Sequence[int],
-        direction: Direction,
-        kinds: Any,
-        moment: Moment = NOW,
-        spaces: Any = None,
-    ) -> Expansion:
-        self.calls.append("expand")
-        same: dict[int, Step] = {}
-        frontier = self._close(set(handles), same)
-        down = direction is Direction.DOWNSTREAM
-        steps = [s for s in self._steps if s.kind in kinds and (s.src if down else s.dst) in frontier]
-        self._close({s.dst if down else s.src for s in steps}, same)
-        return Expansion(steps, list(same.values()), {})
-
-    def edges(self, beliefs: Sequence[int], *, known_at: int | None = None) -> list[Edge]:
-        self.calls.append("edges")
-        by = {s.belief: s for s in self._steps + self._same}
-        return [
-            Edge(src=self._nodes[by[b].src], dst=self._nodes[by[b].dst], kind=by[b].kind, source="drawn")
-            for b in beliefs
-        ]
+    def __getattr__(self, verb: str) -> Any:
+        self.calls.append(verb)
+        return getattr(self._store, verb)
