@@ -118,12 +118,15 @@ class GitRepository:
 
     def detached(self) -> str | None:
         """The commit that HEAD is on, when no branch is."""
-        if self.head() is not None:
-            return None
+        return None if self.head() is not None else self.commit_of("HEAD")
+
+    def commit_of(self, name: str) -> str | None:
+        """The commit that a name leads to, None where there is none."""
         try:
-            return self._run("rev-parse", "--verify", "--quiet", "HEAD^{commit}").decode().strip() or None
+            found = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
         except SourceError:
             return None
+        return found.decode().strip() or None
 
     def shallow(self) -> frozenset[str]:
         """Commits whose parents were not fetched."""

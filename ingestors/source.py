@@ -39,7 +39,8 @@ class SourceConfig(BaseModel):
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One record as the source delivers it, before it becomes claims.
+    """One record as the source delivers it, before it becomes claims. ``key`` is unique within the source,
+    whatever the type.
 
     ``version`` orders states of the item: the source's own time or sequence in microseconds, else the
     time of the request. ``data`` is JSON-like and is redacted before :meth:`Source.to_claims` sees it.

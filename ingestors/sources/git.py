@@ -159,8 +159,8 @@ class GitSource(Source):
         data = {
             "repository": repository.remote(),
             "defaultBranch": repository.head(),
-            "branches": dict(sorted(branches.items())[:_NAMED_REFS]),
-            "tags": dict(sorted(tags.items())[:_NAMED_REFS]),
+            "branches": sorted(branches.items())[:_NAMED_REFS],
+            "tags": sorted(tags.items())[:_NAMED_REFS],
             "branchCount": len(branches),
             "tagCount": len(tags),
         }
@@ -191,7 +191,10 @@ def _repository_claims(repository: str, data: Mapping[str, Any]) -> list[Claim]:
     properties = {
         "name": data["repository"].rpartition("/")[2] or data["repository"],
         "url": _web(data["repository"]),
-        **{k: data[k] for k in ("defaultBranch", "branches", "tags", "branchCount", "tagCount")},
+        **{k: data[k] for k in ("defaultBranch", "branchCount", "tagCount")},
+        # Pairs until here: to redaction, the name of a branch is no key.
+        "branches": dict(data["branches"]),
+        "tags": dict(data["tags"]),
     }
     return [
         Names(NodeKind.REPOSITORY, (repository,)),
