@@ -76,7 +76,8 @@ class RecordedMLflow(httpx.BaseTransport):
         if path in ("/health", "/version"):
             return "OK" if path == "/health" else str(self._recording["mlflow_version"])
         if path == "/get-artifact":
-            run = self._one("runs", lambda each: each["info"]["run_id"] == (asked.get("run_id") or asked["run_uuid"]))
+            wanted = asked.get("run_id") or asked["run_uuid"]
+            run = self._one("runs", lambda each: each["info"]["run_id"] == wanted)
             return self._file(f"{stored(run['info']['artifact_uri'])}/{asked['path']}")
         if path == _FILES:
             return {"files": self._folder(asked.get("path", ""))}

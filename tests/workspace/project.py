@@ -141,13 +141,15 @@ def _merge_regions(project: Project) -> None:
     project.dvc("add", "--quiet", REGIONS)
     project.commit("regions", "Add the table of regions", day(3), author="Rafi Okoro")
     project.git("checkout", "--quiet", "main")
+    # As `dvc checkout` would: here nothing ignores it, and git must not get it.
+    (project.folder / REGIONS).unlink()
     project.edit("README.md", "# churn\n", "# churn\n\nOwned by the retention team.\n")
     project.commit("docs", "Say who owns this", day(4))
     project.git(
         "merge", "--quiet", "--no-ff", "--message", "Merge the table of regions", "regions", when=day(5)
     )
     project.remember("merge")
-    project.dvc("checkout", "--quiet")
+    write_regions(project.folder / REGIONS)
 
 
 def _fill_registry(project: Project) -> None:

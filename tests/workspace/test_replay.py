@@ -1,4 +1,4 @@
-"""The shipped recording answers like the server that it was recorded from (compared there, by record_demo)."""
+"""The shipped recording answers as its server did (the two are compared by record_demo, when it records)."""
 
 from __future__ import annotations
 
