@@ -17,14 +17,14 @@ from graph_schema.times import Micros
 Properties = dict[str, Any]
 
 
-class Names(msgspec.Struct, frozen=True, tag="names", array_like=True):
+class Names(msgspec.Struct, frozen=True, tag="names", array_like=True, gc=False):
     """These identifiers name one node of this kind."""
 
     kind: NodeKind
     ids: tuple[str, ...]
 
 
-class States(msgspec.Struct, frozen=True, tag="states", array_like=True):
+class States(msgspec.Struct, frozen=True, tag="states", array_like=True, gc=False):
     """The node named by ``id`` has these properties, as the source saw them ``at`` (microseconds).
 
     ``name``, ``url`` and ``createdAt`` (microseconds) fill the fields of the node; all others are its
@@ -38,7 +38,7 @@ class States(msgspec.Struct, frozen=True, tag="states", array_like=True):
     at: Micros | None = None
 
 
-class Links(msgspec.Struct, frozen=True, tag="links", array_like=True):
+class Links(msgspec.Struct, frozen=True, tag="links", array_like=True, gc=False):
     """An edge holds between two things, valid from ``since`` until ``until`` in the world (None: open)."""
 
     kind: EdgeKind
@@ -50,7 +50,7 @@ class Links(msgspec.Struct, frozen=True, tag="links", array_like=True):
     evidence: str | None = None
 
 
-class Finds(msgspec.Struct, frozen=True, tag="finds", array_like=True):
+class Finds(msgspec.Struct, frozen=True, tag="finds", array_like=True, gc=False):
     """A look-up name of a node (``uri``, ``etag``, …): it resolves and never joins."""
 
     scheme: str
@@ -58,7 +58,7 @@ class Finds(msgspec.Struct, frozen=True, tag="finds", array_like=True):
     id: str
 
 
-class Keyed(msgspec.Struct, frozen=True, tag="keyed", array_like=True):
+class Keyed(msgspec.Struct, frozen=True, tag="keyed", array_like=True, gc=False):
     """Something to be joined with other records: what ``rule`` reads under ``key``.
 
     ``role`` tells the rule what this is (``occupies``, ``uses``, …), ``ref`` and ``by`` name things,
@@ -75,7 +75,7 @@ class Keyed(msgspec.Struct, frozen=True, tag="keyed", array_like=True):
     data: Properties | None = None
 
 
-class Joins(msgspec.Struct, frozen=True, tag="joins", array_like=True):
+class Joins(msgspec.Struct, frozen=True, tag="joins", array_like=True, gc=False):
     """A person's word on identity: ``a`` and ``b`` are the same (``same``) or must not be (``apart``)."""
 
     verdict: str
@@ -104,7 +104,7 @@ def uses(slot: str, by: str, at: Micros, edge: EdgeKind, properties: Properties 
     return Keyed("slot", slot, "uses", by, None, at, None, {"edge": edge.value, **(properties or {})})
 
 
-class Record(msgspec.Struct, frozen=True):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """What one source says in one of its records.
 
     ``version`` orders the states of a record: the source's own time or sequence, else the time of the

@@ -97,11 +97,8 @@ class Head(msgspec.Struct, frozen=True):
     scope: str | None
     kind: NodeKind | None
     ranks: dict[NodeKind, int]
-
-    @property
-    def is_open(self) -> bool:
-        """A scoped scheme spelled without a scope: a reference that is not resolved yet."""
-        return self.scope is None and (self.scheme.scoped or self.scheme.content)
+    is_open: bool
+    """A scoped scheme spelled without a scope: a reference that is not resolved yet."""
 
 
 @lru_cache(maxsize=4096)
@@ -115,7 +112,8 @@ def head_of(head: str) -> Head:
         named = kind_of_scope(scope)
         kinds = (named,) if named in kinds and named is not None else ()
     ranks = {kind: KINDS[kind].schemes.index(name) for kind in kinds}
-    return Head(declared, scope, kinds[0] if len(kinds) == 1 else None, ranks)
+    is_open = scope is None and (declared.scoped or declared.content)
+    return Head(declared, scope, kinds[0] if len(kinds) == 1 else None, ranks, is_open)
 
 
 def kind_of(text: str) -> NodeKind | None:

@@ -200,7 +200,8 @@ class GraphStore(Protocol):
 
     def resolve(self, text: str, *, known_at: Micros | None = None, spaces: Spaces = None) -> list[int]:
         """Handles of every node that ``scheme=value`` names: exactly, under any scope, by an unambiguous
-        prefix of a commit, or by a look-up scheme (``name``, ``uri``, …). Raises BadIdentifier."""
+        prefix of a commit, or by a look-up scheme: ``name``, or ``uri`` and the like, as of now.
+        Raises BadIdentifier."""
 
     def get(
         self, handles: Sequence[int], *, known_at: Micros | None = None, spaces: Spaces = None

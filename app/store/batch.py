@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from app.store.bury import bury
 from app.store.engine import Engine
 from app.store.rows import (
     NODE_CODES,
@@ -25,13 +26,15 @@ from app.store.rows import (
     to_json,
 )
 from app.store.settle import settle_identity
-from graph_schema.edges import EDGE_CODES, EdgeKind, check_ends
+from graph_schema.edges import EDGE_CODES, EDGES, EdgeKind, check_ends
 from graph_schema.errors import BadClaim
-from graph_schema.identifiers import head_of, leading
+from graph_schema.identifiers import head_of, leading, parse
 from graph_schema.kinds import NodeKind
 from graph_schema.properties import Statement, default_name, merge
 from graph_schema.store import Touch, Written
 from graph_schema.times import Micros
+
+_ALLOWED = {(kind, NODE_CODES[a], NODE_CODES[b]) for kind, spec in EDGES.items() for a, b in spec.pairs}
 
 SAME_AS = EDGE_CODES[EdgeKind.SAME_AS]
 
@@ -67,6 +70,9 @@ class Batch:
         self.regrouped: set[int] = set()
         # Identifiers claimed again after they had died, with the node that they redirected to.
         self.revived: dict[int, int] = {}
+        # Identifiers that this pass moved, with the node that they left; nodes that it made.
+        self.left: dict[int, int] = {}
+        self.made: set[int] = set()
         self._beliefs: dict[int, BeliefRow] = {}
         self._ends: dict[int, tuple[int, int]] = {}
 
@@ -89,6 +95,8 @@ class Batch:
             if held is None:
                 if kind is None:
                     raise BadClaim(f"nothing says what kind of thing {text} is")
+                if str(parse(text)) != text:
+                    raise BadClaim(f"{text} is not in its normal form, which is {parse(text)}")
                 next_id += 1
                 held = IdentRow(next_id, text, NODE_CODES[kind], next_id, self.revision)
                 self.by_text[text] = held
@@ -135,6 +143,8 @@ class Batch:
 
     def check_edge(self, kind: EdgeKind, src: IdentRow, dst: IdentRow) -> None:
         """Raise BadClaim for an edge between kinds that it may not join."""
+        if (kind, src.kind, dst.kind) in _ALLOWED:
+            return
         why = check_ends(kind, NODE_KINDS[src.kind], NODE_KINDS[dst.kind])
         if why:
             raise BadClaim(f"{why} ({src.text} → {dst.text})")
@@ -217,12 +227,13 @@ class Batch:
         self.revived.clear()
         if moved:
             self.move(moved)
+        self.left = moved
         self._put_nodes()
-        self._place_beliefs()
+        self.place_beliefs()
         self.engine.apply(self.changes)
         self.changes = Changes()
         if self.dropped:
-            self._bury()
+            bury(self)
 
     def node_of(self, iid: int) -> int:
         """The node that an identifier names, as settled so far."""
@@ -254,6 +265,7 @@ class Batch:
                 first = rows[0]
                 node = NodeRow(nid, first.kind, "", "", None, None, None, True, True, [], {}, [])
                 loaded[nid] = self.changes.new_nodes[nid] = node
+                self.made.add(nid)
                 self.written.nodes += 1
             node.identifiers = [r.text for r in rows]
         for nid, node in loaded.items():
@@ -334,7 +346,7 @@ class Batch:
         created = properties.get("createdAt")
         node.created_at = created if isinstance(created, int) and not isinstance(created, bool) else None
 
-    def _place_beliefs(self) -> None:
+    def place_beliefs(self) -> None:
         by_iid = self.by_iid
         new = self.changes.new_beliefs
         self.rows({row.src for row in new} | {row.dst for row in new})
@@ -349,29 +361,3 @@ class Batch:
                 self.changes.moved.append((row, *before))
         self._beliefs.clear()
         self._ends.clear()
-
-    def _bury(self) -> None:
-        """Identifiers that no claim names any more stop naming; they go on redirecting."""
-        self.rows(self.dropped)
-        rows = [self.by_iid[i] for i in self.dropped if self.by_iid[i].live]
-        used = self.engine.used(rows)
-        nodes = self.engine.nodes({r.nid for r in rows})
-        for node in nodes.values():
-            used.update(f.iid for f in node.facts)
-        dead = [r for r in rows if r.iid not in used]
-        self.dropped.clear()
-        if not dead:
-            return
-        for row in dead:
-            row.live = False
-            self.changes.idents[row.iid] = row
-            if row.since < self.revision:
-                self.changes.past_idents.append((row.iid, row.nid, row.since, self.revision))
-            node = nodes[row.nid]
-            node.identifiers = [t for t in node.identifiers if t != row.text]
-            self.changes.nodes[node.nid] = node
-        for node in self.changes.nodes.values():
-            self.compose(node)
-        self.touch_references(r for r in dead if "@" in r.text.partition("=")[0])
-        self.engine.apply(self.changes)
-        self.changes = Changes()

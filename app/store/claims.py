@@ -34,6 +34,16 @@ class Reading(msgspec.Struct):
     keyed: list[KeyedRow]
 
 
+#: The kinds at the ends of each edge kind, where there is only one possible.
+_ENDS: dict[EdgeKind, tuple[NodeKind | None, NodeKind | None]] = {
+    kind: (
+        next(iter({a for a, _ in spec.pairs})) if len({a for a, _ in spec.pairs}) == 1 else None,
+        next(iter({b for _, b in spec.pairs})) if len({b for _, b in spec.pairs}) == 1 else None,
+    )
+    for kind, spec in EDGES.items()
+}
+
+
 def is_open(text: str) -> bool:
     """Whether an identifier is a reference that does not say under which scope."""
     return head_of(text.partition("=")[0]).is_open
@@ -43,53 +53,47 @@ def kinds_in(record: Record, kinds: dict[str, NodeKind | None]) -> None:
     """Collect every identifier that a record names exactly, with its kind where a claim settles it."""
     for claim in record.claims:
         if isinstance(claim, Links):
-            src, dst = claim.src, claim.dst
-            if not is_open(src):
-                _note(kinds, src, _end(claim.kind, 0))
-            if not is_open(dst):
-                _note(kinds, dst, _end(claim.kind, 1))
+            ends = _ENDS[claim.kind]
+            _note(kinds, claim.src, ends[0])
+            _note(kinds, claim.dst, ends[1])
         elif isinstance(claim, States):
-            _note(kinds, _exact(claim.id, record), claim.kind)
+            _note(kinds, claim.id, claim.kind, record)
         elif isinstance(claim, Names):
             if not claim.ids:
                 raise BadClaim(f"{record.key}: names a {claim.kind} by nothing")
             for text in claim.ids:
-                _note(kinds, _exact(text, record), claim.kind)
+                _note(kinds, text, claim.kind, record)
         elif isinstance(claim, Keyed):
             for ref in (claim.ref, claim.by):
                 if ref is not None:
-                    _note(kinds, _exact(ref, record), None)
+                    _note(kinds, ref, None, record)
         elif isinstance(claim, Joins):
             for text in (claim.a, claim.b):
-                _note(kinds, _exact(text, record), None)
+                _note(kinds, text, None, record)
         else:
-            _note(kinds, _exact(claim.id, record), None)
+            _note(kinds, claim.id, None, record)
 
 
-def _note(kinds: dict[str, NodeKind | None], text: str, kind: NodeKind | None) -> None:
+def _note(
+    kinds: dict[str, NodeKind | None], text: str, kind: NodeKind | None, exact_in: Record | None = None
+) -> None:
+    """Note an identifier. One without its scope is passed over, or refused where ``exact_in`` needs it."""
     head = head_of(text.partition("=")[0])
-    if not head.scheme.joins:
-        raise BadClaim(f"{text}: {head.scheme.name} finds a node but does not name it")
+    if head.is_open:
+        if exact_in is not None:
+            where = "needs a scope here; without one it can only end an edge"
+            raise BadClaim(f"{exact_in.key}: {text} {where}")
+        return
     if head.kind is not None:
         if kind is not None and kind is not head.kind:
             raise BadClaim(f"{text} names a {head.kind}, not a {kind}")
         kinds[text] = head.kind
         return
+    if not head.scheme.joins:
+        raise BadClaim(f"{text}: {head.scheme.name} finds a node but does not name it")
     if kind is not None and kind not in head.ranks:
         raise BadClaim(f"{text}: {head.scheme.name} does not identify a {kind}")
     kinds[text] = kind or kinds.get(text)
-
-
-def _end(kind: EdgeKind, side: int) -> NodeKind | None:
-    """The kind at one end of an edge, where there is only one possible."""
-    ends = {pair[side] for pair in EDGES[kind].pairs}
-    return next(iter(ends)) if len(ends) == 1 else None
-
-
-def _exact(text: str, record: Record) -> str:
-    if is_open(text):
-        raise BadClaim(f"{record.key}: {text} needs a scope here; without one it can only end an edge")
-    return text
 
 
 def read(record: Record, source: SourceRow, batch: Batch) -> Reading:
@@ -101,12 +105,13 @@ def read(record: Record, source: SourceRow, batch: Batch) -> Reading:
     keyed: list[KeyedRow] = []
     for claim in record.claims:
         if isinstance(claim, Links):
-            if is_open(claim.src) or is_open(claim.dst):
+            src, dst = by_text.get(claim.src), by_text.get(claim.dst)
+            if src is None or dst is None:
                 keyed.extend(_reference(record, source, claim, batch))
                 continue
-            src, dst = by_text[claim.src], by_text[claim.dst]
             batch.check_edge(claim.kind, src, dst)
-            data = batch.pack(claim.properties, claim.evidence)
+            told = claim.properties or claim.evidence
+            data = batch.pack(claim.properties, claim.evidence) if told else None
             code = EDGE_CODES[claim.kind]
             if code == _SAME_AS:
                 joins.append(
@@ -213,8 +218,7 @@ def _keyed(record: Record, source: SourceRow, claim: Keyed, batch: Batch) -> Key
 def _reference(record: Record, source: SourceRow, claim: Links, batch: Batch) -> list[KeyedRow]:
     """An edge with an end that does not say its scope: kept as a claim under what it does say."""
     open_ends = [t for t in (claim.src, claim.dst) if is_open(t)]
-    kinds = [kind_of(t) or NODE_KINDS[batch.by_text[t].kind] if not is_open(t) else kind_of(t)
-             for t in (claim.src, claim.dst)]  # fmt: skip
+    kinds = [kind_of(t) if is_open(t) else NODE_KINDS[batch.by_text[t].kind] for t in (claim.src, claim.dst)]
     if kinds[0] is not None and kinds[1] is not None:
         why = check_ends(claim.kind, kinds[0], kinds[1])
         if why:
@@ -228,6 +232,8 @@ def _reference(record: Record, source: SourceRow, claim: Links, batch: Batch) ->
         "until": claim.until,
         "properties": claim.properties,
         "evidence": claim.evidence,
+        # Of an open end only the claims that may still come can tell.
+        "kinds": [None if kind is None else kind.value for kind in kinds],
     }
     # With two open ends the edge is derived under the first; the second key only sets that off.
     rows = [_keyed(record, source, Keyed("open", open_ends[0], "edge", exact, data=data), batch)]

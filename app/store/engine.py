@@ -97,7 +97,9 @@ class Engine(Protocol):
         of ``ref`` and ``by``. A claim without a time lies before all others."""
 
     def used(self, idents: Collection[IdentRow]) -> set[int]:
-        """Of these identifiers, those that a current belief, join or keyed claim still names."""
+        """Of these identifiers, those that a current belief, join or keyed claim of a record still names.
+
+        What is derived (it has an anchor) keeps nothing alive, or it would keep itself."""
 
     def apply(self, changes: Changes) -> None:
         """Write all changes, in the order of the fields of :class:`Changes`."""

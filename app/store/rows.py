@@ -1,4 +1,7 @@
-"""Rows that both engines keep, whatever they call their tables. Ids are integers given by the writer."""
+"""Rows that both engines keep, whatever they call their tables. Ids are integers given by the writer.
+
+Rows hold no cycles, so the garbage collector need not look at them: a load makes millions.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ class SourceRow(NamedTuple):
     space: str
 
 
-class Marks(msgspec.Struct, array_like=True):
+class Marks(msgspec.Struct, array_like=True, gc=False):
     """What a record holds, by row id: enough to withdraw it without reading it again.
 
     ``facts``: identifiers it speaks of. ``links``: (edge code, source ident, target ident, belief).
@@ -45,7 +48,7 @@ class Marks(msgspec.Struct, array_like=True):
 unpack_marks = msgspec.msgpack.Decoder(Marks).decode
 
 
-class RecordRow(msgspec.Struct):
+class RecordRow(msgspec.Struct, gc=False):
     """A record as held. ``digest`` is of its claims; ``marks`` is packed :class:`Marks`."""
 
     rid: int
@@ -58,7 +61,7 @@ class RecordRow(msgspec.Struct):
     gone_at: Micros | None = None
 
 
-class IdentRow(msgspec.Struct):
+class IdentRow(msgspec.Struct, gc=False):
     """An identifier, and the node it names since revision ``since``. Once dead it only redirects."""
 
     iid: int
@@ -69,7 +72,7 @@ class IdentRow(msgspec.Struct):
     live: bool = True
 
 
-class Fact(msgspec.Struct, array_like=True):
+class Fact(msgspec.Struct, array_like=True, gc=False):
     """What a record says of an identifier's node: the part of :class:`NodeRow` that is kept per source."""
 
     iid: int
@@ -88,8 +91,11 @@ class PastFact(NamedTuple):
     until: int
 
 
-class NodeRow(msgspec.Struct):
-    """A node as it stands: the facts of all its identifiers, and what they come to."""
+class NodeRow(msgspec.Struct, gc=False):
+    """A node as it stands: the facts of all its identifiers, and what they come to.
+
+    ``searchable``: its text was in the index when it was read. Stubs are not: they say nothing in words.
+    """
 
     nid: int
     kind: int
@@ -103,9 +109,10 @@ class NodeRow(msgspec.Struct):
     facts: list[Fact]
     properties: dict[str, Any]
     identifiers: list[str]
+    searchable: bool = False
 
 
-class BeliefRow(msgspec.Struct):
+class BeliefRow(msgspec.Struct, gc=False):
     """An edge that is or was believed. Immutable but for ``retired``, and for the node ids, which follow
     the identifiers that it was claimed with. ``rid`` 0: derived, found again by ``anchor``."""
 
@@ -130,7 +137,7 @@ class BeliefRow(msgspec.Struct):
         return (self.kind, self.src, self.dst, self.since, self.until, self.data)
 
 
-class JoinRow(msgspec.Struct):
+class JoinRow(msgspec.Struct, gc=False):
     """A claim on identity. ``belief`` is the edge it stands as, where it is an accepted ``SAME_AS``."""
 
     jid: int
@@ -158,7 +165,7 @@ class JoinRow(msgspec.Struct):
         return self.verdict in (Verdict.SAID, Verdict.SAME, Verdict.DERIVED)
 
 
-class KeyedRow(msgspec.Struct):
+class KeyedRow(msgspec.Struct, gc=False):
     """A keyed claim. ``ref`` and ``by`` are identifiers."""
 
     kid: int

@@ -8,15 +8,15 @@ from typing import Any
 from app.store.rows import NodeRow
 
 _MAX = 8_000
-#: Metrics and times are numbers nobody searches for in words.
-_SKIPPED = frozenset({"createdAt", "url", "metrics"})
+#: Numbers are found by filters; ``url`` repeats identifiers.
+_SKIPPED = frozenset({"url", "name"})
 
 
 def text_of(node: NodeRow) -> str:
-    """Searchable text of a node, at most 8,000 characters."""
+    """Searchable text of a node, folded, at most 8,000 characters."""
     parts = [node.name, *(i.partition("=")[2] for i in node.identifiers)]
     parts.extend(_words(node.properties))
-    return "\n".join(parts)[:_MAX]
+    return "\n".join(parts)[:_MAX].casefold()
 
 
 def _words(value: Any) -> Iterator[str]:
@@ -24,14 +24,12 @@ def _words(value: Any) -> Iterator[str]:
         yield value
     elif isinstance(value, dict):
         for key, inner in value.items():
-            if key in _SKIPPED or key == "name":
+            if key in _SKIPPED:
                 continue
             if isinstance(inner, dict | list):
                 yield from _words(inner)
             elif isinstance(inner, str):
                 yield inner
-            elif isinstance(inner, int | float) and not isinstance(inner, bool):
-                yield f"{key} {inner}"
     elif isinstance(value, list):
         for inner in value:
             yield from _words(inner)

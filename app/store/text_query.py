@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
 _WORD = re.compile(r"\w+", re.UNICODE)
 _MAX_WORDS = 32
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text, folded: at most 32, each once, in order."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return list(dict.fromkeys(_WORD.findall(folded)))[:_MAX_WORDS]
+    """The words of a text: at most 32, each once, in order. Folded as the indexed texts are."""
+    return list(dict.fromkeys(_WORD.findall(text.casefold())))[:_MAX_WORDS]
 
 
 def fts_query(text: str) -> str | None:

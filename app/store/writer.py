@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from hashlib import blake2b
 from typing import Any, TypeVar
 
 from app.store.anchor import anchor_number
@@ -16,6 +15,7 @@ from app.store.batch import Batch
 from app.store.before import Before
 from app.store.claims import Reading, kinds_in, read
 from app.store.engine import Engine
+from app.store.record_digest import record_digest
 from app.store.rows import (
     Fact,
     IdentRow,
@@ -30,6 +30,7 @@ from app.store.rows import (
 )
 from graph_schema.claims import Record
 from graph_schema.edges import EDGE_CODES, EdgeKind
+from graph_schema.errors import BadInput
 from graph_schema.identity import Verdict
 from graph_schema.kinds import NodeKind
 from graph_schema.store import Derived, Held, KeyedClaim, Source, Written
@@ -54,6 +55,7 @@ class Writer:
         self._source_of = {row.sid: (row.name, row.type) for row in self._sources.values()}
         self._origins = dict(engine.origins())
         self.changed = False
+        self._served = False
 
     @property
     def now(self) -> Micros:
@@ -67,6 +69,9 @@ class Writer:
 
     def close(self) -> None:
         """Write the counters back; called by the store before it commits."""
+        if self.changed or self._served:
+            # Leases are judged by this time, so it may not run backwards for service records either.
+            self._counters["clock"] = self._now
         if self._counters != self._counters_before:
             self._engine.put_counters(self._counters)
 
@@ -81,7 +86,7 @@ class Writer:
         work: dict[str, tuple[Record, bytes]] = {}
         versions: dict[int, int] = {}
         for record in records:
-            digest = blake2b(pack(record.claims), digest_size=16).digest()
+            digest = record_digest(record)
             before = held.get(record.key)
             state = (before.version, before.digest) if before is not None else None
             if record.key in work:
@@ -343,10 +348,12 @@ class Writer:
 
     def service_put(self, collection: str, key: str, value: Any) -> None:
         """See :meth:`graph_schema.store.Transaction.service_put`."""
+        self._served = True
         self._engine.service_put(collection, key, value)
 
     def service_delete(self, collection: str, key: str) -> None:
         """See :meth:`graph_schema.store.Transaction.service_delete`."""
+        self._served = True
         self._engine.service_delete(collection, key)
 
     def service_list(
@@ -362,10 +369,16 @@ class Writer:
 
     def _source(self, source: Source) -> SourceRow:
         held = self._sources.get(source.name)
+        if held is not None and held.type != source.type:
+            # What it has written is weighed as what it was; under the same name nobody could tell them apart.
+            raise BadInput(
+                f"the source {source.name} is of type {held.type};"
+                f" one of type {source.type} needs another name"
+            )
         if held is None:
             sid = self._counters["source"] = self._counters.get("source", 0) + 1
             held = SourceRow(sid, source.name, source.type, source.space)
-        elif (held.type, held.space) == (source.type, source.space):
+        elif held.space == source.space:
             return held
         else:
             held = SourceRow(held.sid, source.name, source.type, source.space)

@@ -6,9 +6,10 @@ It joins where exactly one node matches; else it stays open, and joins when that
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from graph_schema.claims import Links
-from graph_schema.edges import EdgeKind, check_ends
+from graph_schema.edges import EDGES, EdgeKind
 from graph_schema.identifiers import head_of, kind_of
 from graph_schema.kinds import NodeKind
 from graph_schema.store import Derived, KeyedClaim, Touch, Transaction
@@ -30,24 +31,38 @@ def rule(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
 
 def _edge(tx: Transaction, claim: KeyedClaim) -> Derived | None:
     data = claim.data
-    src, dst = answer(tx, data["src"]), answer(tx, data["dst"])
-    if src is None or dst is None:
-        return None
     kind = EdgeKind(data["kind"])
-    kinds: tuple[NodeKind | None, NodeKind | None] = (kind_of(src), kind_of(dst))
-    if kinds[0] is None or kinds[1] is None or check_ends(kind, kinds[0], kinds[1]) is not None:
+    ends = [None if known is None else NodeKind(known) for known in data["kinds"]]
+    src = answer(tx, data["src"], ends[0], {a for a, b in EDGES[kind].pairs if ends[1] in (None, b)})
+    dst = answer(tx, data["dst"], ends[1], {b for a, b in EDGES[kind].pairs if ends[0] in (None, a)})
+    if src is None or dst is None or (src.kind, dst.kind) not in EDGES[kind].pairs:
         return None
     evidence = data["evidence"] or f"the only match for {data['src']} → {data['dst']}"
-    edge = Links(kind, src, dst, data["since"], data["until"], data["properties"], evidence)
+    edge = Links(kind, src.text, dst.text, data["since"], data["until"], data["properties"], evidence)
     return Derived(edge, (claim.source,))
 
 
-def answer(tx: Transaction, text: str) -> str | None:
-    """The exact identifier that a reference means: itself, or the one node's that matches."""
+class Answer(NamedTuple):
+    """What a reference means."""
+
+    text: str
+    kind: NodeKind
+
+
+def answer(tx: Transaction, text: str, kind: NodeKind | None, allowed: set[NodeKind]) -> Answer | None:
+    """The exact identifier that a reference means: itself, or that of the one node that matches.
+
+    ``kind`` is that of an exact end; ``allowed`` are the kinds that the edge may have at this end.
+    """
     head, _, value = text.partition("=")
     if not head_of(head).is_open:
-        return text
-    matches = tx.matching(head, value)
-    if len({node for _, node in matches}) != 1:
+        return None if kind is None else Answer(text, kind)
+    matches: list[tuple[str, int, NodeKind]] = []
+    for name, node in tx.matching(head, value):
+        named = kind_of(name)
+        if named in allowed and named is not None:
+            matches.append((name, node, named))
+    if len({node for _, node, _ in matches}) != 1:
         return None
-    return min(name for name, _ in matches)
+    name, _, named = min(matches)
+    return Answer(name, named)

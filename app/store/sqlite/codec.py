@@ -21,6 +21,7 @@ NODE = "nid, kind, id, name, created_at, gone_at, live, stub, facts, properties,
 #: A list of values handed over as one JSON parameter, as a table with the column ``value``.
 EACH = "(SELECT value FROM json_each(?))"
 EACH_1 = "(SELECT value FROM json_each(?1))"
+EACH_3 = "(SELECT value FROM json_each(?3))"
 
 
 def listed(values: Iterable[Any]) -> str:
@@ -40,6 +41,7 @@ def decode_node(row: Sequence[Any]) -> NodeRow:
     return NodeRow(
         nid, kind, id_, name, str(url) if url else None, created_at, gone_at, bool(live), bool(stub),
         [Fact(*f) for f in raw], merged, from_json(identifiers) if identifiers else [id_],
+        bool(live) and not stub,
     )  # fmt: skip
 
 

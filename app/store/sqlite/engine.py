@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
+from msgspec.structs import astuple
+
 from app.store.rows import (
     BeliefRow,
     Changes,
@@ -228,14 +230,14 @@ class SqliteEngine:
             "WITH asked(iid, nid) AS"
             " (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))"
             " SELECT iid FROM asked a WHERE"
-            " EXISTS (SELECT 1 FROM joining j WHERE j.a = a.iid) OR"
-            " EXISTS (SELECT 1 FROM joining j WHERE j.b = a.iid) OR"
+            " EXISTS (SELECT 1 FROM joining j WHERE j.a = a.iid AND j.anchor IS NULL) OR"
+            " EXISTS (SELECT 1 FROM joining j WHERE j.b = a.iid AND j.anchor IS NULL) OR"
             " EXISTS (SELECT 1 FROM keyed k WHERE k.ref = a.iid AND k.ref IS NOT NULL) OR"
             " EXISTS (SELECT 1 FROM keyed k WHERE k.by = a.iid AND k.by IS NOT NULL) OR"
-            " EXISTS (SELECT 1 FROM belief b WHERE b.src_nid = a.nid AND b.src = a.iid AND b.retired IS NULL)"
-            " OR"
+            " EXISTS (SELECT 1 FROM belief b WHERE b.src_nid = a.nid AND b.src = a.iid"
+            " AND b.retired IS NULL AND b.anchor IS NULL) OR"
             " EXISTS (SELECT 1 FROM belief b WHERE b.dst_nid = a.nid AND b.dst = a.iid"
-            " AND b.retired IS NULL)",
+            " AND b.retired IS NULL AND b.anchor IS NULL)",
             (asked,),
         )
         return {row[0] for row in rows}
@@ -246,10 +248,7 @@ class SqliteEngine:
         if c.new_records:
             many(
                 "INSERT INTO record VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (r.rid, r.sid, r.key, r.type, r.version, r.digest, r.marks, r.gone_at)
-                    for r in c.new_records
-                ],
+                map(astuple, c.new_records),
             )
         if c.records:
             many(
@@ -261,7 +260,7 @@ class SqliteEngine:
         if c.new_idents:
             many(
                 f"INSERT INTO ident({IDENT}) VALUES(?, ?, ?, ?, ?, ?)",
-                [(i.iid, i.text, i.kind, i.nid, i.since, i.live) for i in c.new_idents],
+                map(astuple, c.new_idents),
             )
         if c.idents:
             many(
@@ -285,23 +284,24 @@ class SqliteEngine:
         if c.new_beliefs:
             many(
                 f"INSERT INTO belief({BELIEF}) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (b.bid, b.kind, b.src, b.dst, b.src_nid, b.dst_nid, b.oid, b.rid, b.anchor, b.since,
-                     b.until, b.recorded, b.retired, b.data)
-                    for b in c.new_beliefs
-                ],
-            )  # fmt: skip
+                map(astuple, c.new_beliefs),
+            )
         self._put_claims(c)
 
     def _put_nodes(self, c: Changes) -> None:
         many = self._db.executemany
         marks = ", ".join("?" * 11)
-        rows = [encode_node(n) for n in (*c.new_nodes.values(), *c.nodes.values())]
-        many(f"INSERT OR REPLACE INTO node({NODE}) VALUES({marks})", rows)
-        if c.nodes:
-            many("DELETE FROM words WHERE rowid = ?", [(nid,) for nid in c.nodes])
-        spoken = [(n.nid, text_of(n)) for n in (*c.new_nodes.values(), *c.nodes.values()) if n.live]
-        many("INSERT INTO words(rowid, text) VALUES(?, ?)", spoken)
+        many(f"INSERT INTO node({NODE}) VALUES({marks})", map(encode_node, c.new_nodes.values()))
+        many(
+            "UPDATE node SET kind = ?2, id = ?3, name = ?4, created_at = ?5, gone_at = ?6, live = ?7,"
+            " stub = ?8, facts = ?9, properties = ?10, identifiers = ?11 WHERE nid = ?1",
+            map(encode_node, c.nodes.values()),
+        )
+        spoken = [n for n in c.nodes.values() if n.searchable]
+        if spoken:
+            many("DELETE FROM words WHERE rowid = ?", [(n.nid,) for n in spoken])
+        speaking = (n for n in (*c.new_nodes.values(), *c.nodes.values()) if n.live and not n.stub)
+        many("INSERT INTO words(rowid, text) VALUES(?, ?)", [(n.nid, text_of(n)) for n in speaking])
 
     def _put_claims(self, c: Changes) -> None:
         many = self._db.executemany
@@ -326,10 +326,7 @@ class SqliteEngine:
         if c.new_keyed:
             many(
                 f"INSERT INTO keyed({KEYED}) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (k.kid, k.rule, k.key, k.role, k.ref, k.by, k.at, k.until, k.data, k.rid, k.sid, k.anchor)
-                    for k in c.new_keyed
-                ],
+                map(astuple, c.new_keyed),
             )
 
     def service_get(self, collection: str, key: str) -> Any | None:

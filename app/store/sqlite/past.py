@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from app.store.answers import composed, order_value
-from app.store.rows import NODE_CODES, Fact, NodeRow
-from app.store.sqlite.codec import EACH, EACH_1, NODE, decode_node, listed
+from app.store.rows import NODE_CODES, NODE_KINDS, Fact, NodeRow
+from app.store.sqlite.codec import EACH, EACH_1, EACH_3, NODE, decode_node, listed
 from graph_schema.kinds import NodeKind
 from graph_schema.times import Micros
 from graph_schema.values import Order, Ordering
@@ -40,13 +40,14 @@ def node_by_ident(db: sqlite3.Connection, iids: Collection[int], rev: int) -> di
 
 
 def nodes_of(db: sqlite3.Connection, iids: Collection[int], rev: int) -> list[int]:
-    """Nodes that identifiers named at a revision; one that named none then redirects to today's node."""
+    """Nodes that identifiers named at a revision; one that had died by then redirects to today's node."""
     named = node_by_ident(db, iids, rev)
     missing = [i for i in iids if i not in named]
     if missing:
         rows = db.execute(
-            f"SELECT iid, nid FROM {EACH} k CROSS JOIN ident ON iid = k.value",
-            (listed(missing),),
+            f"SELECT iid, nid FROM {EACH_1} k CROSS JOIN ident ON ident.iid = k.value WHERE since <= ?2"
+            " OR EXISTS (SELECT 1 FROM ident_past p WHERE p.iid = ident.iid AND p.since <= ?2)",
+            (listed(missing), rev),
         )
         named.update(rows.fetchall())
     handles = list(dict.fromkeys(named[i] for i in iids if i in named))
@@ -112,6 +113,21 @@ def _facts(
         fact = _fact(raw)
         found[fact.iid].append(fact)
     return found
+
+
+def named(db: sqlite3.Connection, name: str, rev: int, names: SourceNames) -> list[int]:
+    """Nodes that had a name at a revision, by id."""
+    # Names of today are in an index; of what is past, only facts that hold the text come into question.
+    rows = db.execute(
+        "SELECT DISTINCT iid FROM fact_past WHERE since <= ?1 AND until > ?1"
+        " AND instr(fact, CAST(?2 AS BLOB))"
+        f" UNION SELECT ident.iid FROM {EACH_3} k CROSS JOIN node ON node.kind = k.value AND node.name = ?2"
+        " AND node.live CROSS JOIN ident ON ident.text = node.id",
+        (rev, name, listed(range(len(NODE_KINDS)))),
+    )
+    handles = node_by_ident(db, [row[0] for row in rows], rev)
+    found = [n for n in nodes(db, set(handles.values()), rev, names).values() if n.name == name]
+    return [n.nid for n in sorted(found, key=lambda n: n.id)]
 
 
 def of_kind(

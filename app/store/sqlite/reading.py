@@ -63,6 +63,8 @@ class Reads:
             if known_at is not None:
                 rev = past.revision_at(db, known_at)
                 handles = past.nodes_of(db, iids, rev)
+                if text.startswith("name="):
+                    handles = past.named(db, parse(text).value, rev, source_names(db))
             else:
                 rows = db.execute(
                     f"SELECT DISTINCT ident.nid FROM {EACH} k CROSS JOIN ident ON iid = k.value"

@@ -26,6 +26,7 @@ T = TypeVar("T")
 _BUSY_SECONDS = 30.0
 _PAGE_CACHE_KIB = 64_000
 _MMAP_BYTES = 1 << 30
+_CHECKPOINT_PAGES = 4_000
 
 
 class SqliteStore(Reads):
@@ -60,6 +61,7 @@ class SqliteStore(Reads):
             db.execute(f"PRAGMA cache_size = -{_PAGE_CACHE_KIB}")
             db.execute(f"PRAGMA mmap_size = {_MMAP_BYTES}")
             db.execute("PRAGMA temp_store = MEMORY")
+            db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         except sqlite3.Error as error:
             raise self._unavailable(error) from error
         self._all.append(db)
@@ -156,8 +158,8 @@ class SqliteStore(Reads):
                     raise SchemaMissing(f"{self.path} has no current Kinlore schema: run kinlore migrate")
                 last = db.execute("SELECT rev, at FROM revision ORDER BY rev DESC LIMIT 1").fetchone()
                 revision, before = last or (0, 0)
-                now = max(self._clock(), before + 1)
                 engine = SqliteEngine(db)
+                now = max(self._clock(), before + 1, engine.counters().get("clock", 0) + 1)
                 if fence is not None:
                     check_fence(fence, engine.service_get("lease", fence.lease), now)
                 writer = Writer(engine, now, revision + 1)

@@ -44,7 +44,8 @@ class Matrix:
         self.nids = np.fromiter((r[0] for r in rows), dtype=np.int64, count=len(rows))
         self.kinds = np.fromiter((r[1] for r in rows), dtype=np.int64, count=len(rows))
         self.size = len(rows[0][2]) // 4 if rows else 0
-        self.data = np.frombuffer(b"".join(r[2] for r in rows), dtype=np.float32).reshape(len(rows), -1)
+        flat = np.frombuffer(b"".join(r[2] for r in rows), dtype=np.float32)
+        self.data = flat.reshape(len(rows), self.size)
 
     def nearest(self, vector: Sequence[float], kinds: Sequence[int], first: int) -> list[tuple[int, float]]:
         """(node, cosine) of the nearest, best first."""
