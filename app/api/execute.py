@@ -60,14 +60,16 @@ class Wiring(NamedTuple):
     ``roots``: fields of Query, called as (context, arguments, selected), the last a function to be called
     where it matters. ``batches``: (type, field) to a function from (context, parents, arguments) to values,
     in order. ``attributes``: (type, field) to the name of the attribute where it differs from the field's.
-    ``type_of``: the object type of a value of the interface. ``leaves``: how values of a scalar or enum are
-    written; others are written as they are.
+    ``type_of``: the object type of a value of the interface. ``level``: told of all values of the interface
+    that are on one level, before their fields are resolved type by type. ``leaves``: how values of a scalar
+    or enum are written; others are written as they are.
     """
 
     roots: Mapping[str, Callable[[Any, dict[str, Any], Callable[[], Selected]], Any]]
     batches: Mapping[tuple[str, str], Batch]
     attributes: Mapping[tuple[str, str], str]
     type_of: Callable[[Any], str]
+    level: Callable[[Any, list[Any]], None]
     leaves: Mapping[str, Serialise]
 
 
@@ -264,6 +266,7 @@ class _Run:
 
     def _abstract(self, context: Any, values: list[Any], nodes: list[FieldNode]) -> list[Any]:
         """Values of the interface, each as its own type: one level per type and not per value."""
+        self.wiring.level(context, values)
         places: dict[str, list[int]] = {}
         type_of = self.wiring.type_of
         for place, value in enumerate(values):
@@ -306,7 +309,7 @@ class _Run:
 
 def describe(problem: Exception, request: str) -> dict[str, Any]:
     """An error as it is sent: expected ones by their code, all others masked with the request's id."""
-    if isinstance(problem, GraphQLError) and problem.original_error is None:
+    if isinstance(problem, GraphQLError) and isinstance(problem.original_error, GraphQLError | None):
         return {
             "message": problem.message,
             "locations": [{"line": at.line, "column": at.column} for at in problem.locations or ()],

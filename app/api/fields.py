@@ -13,6 +13,9 @@ from graph_schema.store import GraphStore
 from graph_schema.times import format_time
 from graph_schema.values import NOW, Direction, Edge, Label, Moment, Node, Spaces, Step, Subgraph
 
+Link = tuple[Edge, Node]
+"""An edge and the node at its other end."""
+
 
 class Ask:
     """One root field's view of the graph: the store, who asks, and the moment they ask about."""
@@ -22,10 +25,23 @@ class Ask:
         self.spaces = spaces
         self.sources = sources
         self.moment: Moment = NOW
+        self._noted: set[int] = set()
+        self._links: dict[EdgeKind, dict[int, list[Link]]] = {}
 
     def nodes(self, handles: Sequence[int]) -> list[Node | None]:
         """Nodes by handle at the moment asked about."""
         return self.store.get(handles, known_at=self.moment.known_at, spaces=self.spaces)
+
+    def note(self, values: Sequence[Node | Label]) -> None:
+        """These are on one level: what one of them is asked for, the others will be too."""
+        self._noted.update(value.handle for value in values)
+
+    def links(self, handles: Sequence[int], kind: EdgeKind) -> list[list[Link]]:
+        """Edges of a kind from nodes, with the nodes at their other ends; read for a whole level at once."""
+        known = self._links.setdefault(kind, {})
+        if not known.keys() >= set(handles):
+            known.update(_linked(self, sorted(self._noted.union(handles).difference(known)), kind))
+        return [known[handle] for handle in handles]
 
     def readable(self, handles: Sequence[int]) -> dict[int, Node]:
         """The nodes that are there and may be read, by handle."""
@@ -108,29 +124,28 @@ def _identifier(text: str) -> IdentifierView:
     return IdentifierView(text, read.scheme.name, read.scope, value)
 
 
-def _linked(ask: Ask, parents: Sequence[Node], kind: EdgeKind) -> list[list[tuple[Edge, Node]]]:
-    """Edges of a kind from nodes, and from what is the same thing, with the nodes at their other ends."""
-    handles = [node.handle for node in parents]
-    found = ask.store.expand(sorted(set(handles)), Direction.DOWNSTREAM, (kind,), ask.moment, ask.spaces)
+def _linked(ask: Ask, handles: Sequence[int], kind: EdgeKind) -> dict[int, list[Link]]:
+    """By node, its edges of a kind and those of what is the same thing."""
+    found = ask.store.expand(handles, Direction.DOWNSTREAM, (kind,), ask.moment, ask.spaces)
     if not found.steps:
-        return [[] for _ in parents]
+        return {handle: [] for handle in handles}
     edges = ask.store.edges([step.belief for step in found.steps], known_at=ask.moment.known_at)
     others = ask.readable(sorted({step.dst for step in found.steps}))
     leader = classes({*handles, *(step.src for step in found.steps)}, found.same)
-    links: dict[int, list[tuple[Edge, Node]]] = {}
+    links: dict[int, list[Link]] = {}
     for step, edge in zip(found.steps, edges, strict=True):
         if step.dst in others:
             links.setdefault(leader[step.src], []).append((edge, others[step.dst]))
     for group in links.values():
         group.sort(key=lambda link: (link[1].id, link[0].source))
-    return [links.get(leader[handle], []) for handle in handles]
+    return {handle: links.get(leader[handle], []) for handle in handles}
 
 
 def owners(ask: Ask, parents: list[Node], arguments: dict[str, Any]) -> list[list[Ownership]]:
     """``Node.owners``, from the edges ``OWNED_BY``."""
     return [
         [Ownership(node, edge.properties.get("role")) for edge, node in links]
-        for links in _linked(ask, parents, EdgeKind.OWNED_BY)
+        for links in ask.links([node.handle for node in parents], EdgeKind.OWNED_BY)
     ]
 
 
@@ -138,7 +153,7 @@ def tags(ask: Ask, parents: list[Node], arguments: dict[str, Any]) -> list[list[
     """``Node.tags``, from the edges ``TAGGED``."""
     return [
         [Tagging(node, str(edge.properties.get("by") or edge.source), edge.evidence) for edge, node in links]
-        for links in _linked(ask, parents, EdgeKind.TAGGED)
+        for links in ask.links([node.handle for node in parents], EdgeKind.TAGGED)
     ]
 
 

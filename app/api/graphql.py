@@ -92,9 +92,11 @@ def _parsed(query: str) -> DocumentNode:
     except GraphQLError as problem:
         if "token" in problem.message and str(limits.MAX_TOKENS) in problem.message:
             raise TooCostly(f"the query has too many tokens; allowed are {limits.MAX_TOKENS:,}") from None
+        if "nested too deeply" in problem.message:
+            raise TooCostly(
+                f"the query is nested too deeply; allowed are {limits.MAX_DEPTH} levels"
+            ) from None
         raise
-    except RecursionError:
-        raise TooCostly("the query is nested too deeply") from None
 
 
 def _chosen(document: DocumentNode, name: str | None) -> OperationDefinitionNode:

@@ -278,5 +278,6 @@ WIRING = Wiring(
         ("SourceStatus", "deadLetters"): "dead_letters",
     },
     type_of=lambda value: str(value.kind),
+    level=Ask.note,
     leaves=fields.LEAVES,
 )
