@@ -175,15 +175,13 @@ def _one_state_each(found: list[Claim]) -> list[Claim]:
 
 
 def records(claims: st.SearchStrategy[Claim]) -> st.SearchStrategy[Record]:
-    """A state of one of few records. An empty one withdraws everything; some say a thing twice."""
+    """A state of one of few records. Some say a thing twice; some take everything back for good."""
     found = st.lists(claims, max_size=4).map(_one_state_each)
     twice = st.booleans().flatmap(lambda again: found.map(lambda c: c + c[:1] if again else c))
-    return st.builds(
-        lambda key, version, said: Record(key, "thing", version, tuple(said)),
-        st.sampled_from(["k1", "k2", "k3"]),
-        st.integers(1, 3),
-        twice,
-    )
+    keys, versions = st.sampled_from(["k1", "k2", "k3"]), st.integers(1, 3)
+    states = st.builds(Record, keys, st.just("thing"), versions, twice.map(tuple))
+    withdrawals = st.builds(Record, keys, st.just("thing"), st.integers(3, 4), st.just(()))
+    return st.one_of(states, states, states, withdrawals)
 
 
 class Write(msgspec.Struct, frozen=True):

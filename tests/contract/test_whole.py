@@ -37,9 +37,9 @@ def test_migrating_again_does_nothing(store: GraphStore) -> None:
     assert store.backup_digest() == before
 
 
-def test_a_newer_schema_is_refused(store: GraphStore) -> None:
+def test_a_newer_schema_is_refused(store: GraphStore, request: pytest.FixtureRequest) -> None:
     say(store, Names(K.RUN, (RUN,)))
-    pretend_newer(store)
+    pretend_newer(store, request)
 
     with pytest.raises(SchemaTooNew, match="newer"):
         store.migrate()

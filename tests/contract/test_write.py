@@ -242,18 +242,18 @@ BAD: list[tuple[str, Claim]] = [
 ]
 
 
-@pytest.mark.parametrize(("what", "claim"), BAD, ids=[what for what, _ in BAD])
-def test_a_claim_against_the_vocabulary_is_refused_by_name(
-    store: GraphStore, what: str, claim: Claim
-) -> None:
+def test_claims_against_the_vocabulary_are_refused_by_name(store: GraphStore) -> None:
     say(store, Names(K.RUN, (RUN,)), key="held")
     before = store.backup_digest()
 
-    with pytest.raises(KinloreError) as refusal:
-        say(store, Names(K.RUN, ("mlflow.run_id=9",)), claim)
-
-    assert 0 < len(str(refusal.value)) < 1_500
-    assert store.backup_digest() == before, what
+    for what, claim in BAD:
+        try:
+            say(store, Names(K.RUN, ("mlflow.run_id=9",)), claim)
+        except KinloreError as refusal:
+            assert 0 < len(str(refusal)) < 1_500, what
+        else:
+            raise AssertionError(f"{what} was let in")
+        assert store.backup_digest() == before, what
 
 
 def nested(depth: int) -> Any:
@@ -263,30 +263,29 @@ def nested(depth: int) -> Any:
     return value
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        float("nan"),
-        float("inf"),
-        2**63,
-        -(2**63) - 1,
-        "a\0b",
-        "\ud800",
-        {"\ud800": 1},
-        {"a\0": 1},
-        nested(2_000),
-    ],
-    ids=["nan", "inf", "2^63", "-2^63-1", "nul", "surrogate", "surrogate key", "nul key", "nesting"],
-)
-def test_a_value_that_cannot_be_stored_is_refused_or_kept_literally(store: GraphStore, value: Any) -> None:
-    before = store.backup_digest()
-    try:
-        say(store, States(K.RUN, RUN, {"odd": value}))
-    except BadClaim:
-        assert store.backup_digest() == before
-        return
+ODD = {
+    "nan": float("nan"),
+    "infinity": float("inf"),
+    "2^63": 2**63,
+    "-2^63-1": -(2**63) - 1,
+    "nul": "a\0b",
+    "surrogate": "\ud800",
+    "surrogate key": {"\ud800": 1},
+    "nul key": {"a\0": 1},
+    "nesting": nested(2_000),
+}
 
-    assert node(store, RUN).properties == {"odd": value}
+
+def test_a_value_that_cannot_be_stored_is_refused_or_kept_literally(store: GraphStore) -> None:
+    for what, value in ODD.items():
+        before = store.backup_digest()
+        try:
+            say(store, States(K.RUN, RUN, {"odd": value}))
+        except BadClaim:
+            assert store.backup_digest() == before, what
+            continue
+        assert node(store, RUN).properties == {"odd": value}, what
+        say(store)
 
 
 def test_kinds_of_a_shared_scheme_are_settled_by_what_is_said(store: GraphStore) -> None:
