@@ -2,7 +2,8 @@
 
 What MLflow can be asked cheaply (``end_time``, ``start_time``, ``status``) is asked every time, with a
 margin. It has no time of the last change, though: a late tag, a back-dated run, a deletion show only in a
-sweep over everything. Sweeps come as often as they are cheap, about one part in ten of the time at most.
+sweep over everything. A sweep costs the server about a millisecond a run, so a small one is swept at every
+pull, a large one for about a fiftieth of the time.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ from ingestors.sources.mlflow.state import ModelState, State
 
 #: Clocks of training machines differ, and equal times must not fall between two pulls.
 MARGIN = 10 * 60 * 1_000
-#: Microseconds until the next sweep for each run that the last one read, and the most.
-SWEEP_PER_RUN, SWEEP_AT_MOST = 10_000, 6 * 3_600 * 1_000_000
+#: Runs up to which every pull is a sweep; beyond, microseconds until the next for each run, and the most.
+SWEEP_ALWAYS, SWEEP_PER_RUN, SWEEP_AT_MOST = 500, 60_000, 6 * 3_600 * 1_000_000
 #: Experiments named in one request; questions of each sort asked in one pull, and in one page.
 _BATCH, _QUESTIONS, _QUESTIONS_A_PAGE = 100, 2_000, 100
 #: With more new runs than this, only those that something hints at are asked for models that they read.
@@ -46,7 +47,8 @@ class Pull:
         self.state = State.read(cursor)
         self.now = now
         self.first_mark = self._since_mark()
-        due = min(self.state.runs * SWEEP_PER_RUN, SWEEP_AT_MOST)
+        runs = self.state.runs
+        due = min(runs * SWEEP_PER_RUN, SWEEP_AT_MOST) if runs > SWEEP_ALWAYS else 0
         self.sweep = self.state.swept is None or now - self.state.swept >= due
         self.since = None if config.since is None else parse_time(config.since) // 1_000
         self.present: dict[str, set[str]] = {}

@@ -14,7 +14,7 @@ import pytest
 from graph_schema.errors import BadInput
 from ingestors.registry import build
 from ingestors.source import Item, Refused, SourceError, Unreachable
-from ingestors.sources.mlflow import MLflowConfig, MLflowSource
+from ingestors.sources.mlflow import MLflowConfig, MLflowSource, pulling
 from ingestors.sources.mlflow.pulling import SWEEP_PER_RUN
 
 NOW = 1_795_250_000_000_000
@@ -70,6 +70,12 @@ def pulled(server: Answer, cursor: Any = None, now: int = NOW, **config: Any) ->
         items += page.items
         cursor, complete = page.cursor, page.complete
     return items, cursor, complete
+
+
+@pytest.fixture
+def _large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even a few runs are too many to be read at every pull."""
+    monkeypatch.setattr(pulling, "SWEEP_ALWAYS", -1)
 
 
 @pytest.fixture(autouse=True)
@@ -182,6 +188,7 @@ def test_artifacts_that_cannot_be_read_do_not_stop_the_pull_and_are_asked_again(
 # --- what is asked when --------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("_large")
 def test_between_sweeps_only_what_may_have_changed_is_asked_with_a_margin() -> None:
     server = Server([run("a"), run("b")])
     _, cursor, _ = pulled(server)
@@ -200,6 +207,7 @@ def test_between_sweeps_only_what_may_have_changed_is_asked_with_a_margin() -> N
     assert (again["pulled"], again["swept"]) == (NOW + 1_000, NOW)
 
 
+@pytest.mark.usefixtures("_large")
 def test_a_sweep_comes_the_later_the_more_runs_there_are() -> None:
     server = Server([run(f"r{n}") for n in range(10)])
     _, cursor, _ = pulled(server)
@@ -209,6 +217,15 @@ def test_a_sweep_comes_the_later_the_more_runs_there_are() -> None:
 
     assert early is None
     assert due["run"] == {f"run/r{n}" for n in range(10)}
+
+
+def test_a_small_server_is_swept_at_every_pull() -> None:
+    server = Server([run(f"r{n}") for n in range(10)])
+    _, cursor, _ = pulled(server)
+
+    complete = pulled(server, cursor, now=NOW + 1)[2]
+
+    assert complete["run"] == {f"run/r{n}" for n in range(10)}
 
 
 def test_a_machine_whose_clock_runs_ahead_does_not_hide_what_others_write() -> None:
