@@ -9,14 +9,24 @@ usually comes before the one that holds its new dvc.lock.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
 from ingestors.sources.dvc import files
 from ingestors.sources.dvc.contents import Contents
-from ingestors.sources.dvc.files import Dep, Out
-from ingestors.sources.dvc.history import History
+from ingestors.sources.dvc.files import Out
+from ingestors.sources.dvc.history import Entry, History
+
+
+class _Reading:
+    """The work on one commit. ``looked_ahead``: the outcome depends on more than the tree."""
+
+    def __init__(self, sha: str, view: int) -> None:
+        self.sha = sha
+        self.view = view
+        self.found: dict[str, Out | None] = {}
+        self.looked_ahead = False
 
 
 class Effective:
@@ -34,7 +44,10 @@ class Effective:
         #: Paths of dependencies → stages that have exactly these.
         self._groups: dict[tuple[str, ...], list[int]] = {}
         self._index: dict[tuple[tuple[str, ...], tuple[bool, ...]], dict[tuple[str, ...], list[int]]] = {}
-        self._fits: dict[int, dict[str, list[int]]] = {}
+        self._groups_of: dict[str, set[tuple[str, ...]]] = {}
+        #: Whatever ``.dvc`` files track, in any tree.
+        self._added: set[str] = set()
+        self._fitting: dict[tuple[int, int], bool] = {}
         self._known: dict[int, dict[str, Out]] = {}
         self._params: dict[tuple[str, str], Any] = {}
         self._collect()
@@ -46,13 +59,12 @@ class Effective:
         known = self._known.get(view)
         if known is not None:
             return known
-        looked_ahead = [False]
-        found: dict[str, Out | None] = {}
+        reading = _Reading(sha, view)
         for path in self._makers:
-            self._resolve(sha, view, path, found, looked_ahead)
-        state = {path: out for path, out in found.items() if out is not None}
+            self._resolve(reading, path)
+        state = {path: out for path, out in reading.found.items() if out is not None}
         state.update(self._history.held[view].plain)
-        if not looked_ahead[0]:
+        if not reading.looked_ahead:
             self._known[view] = state
         return state
 
@@ -64,6 +76,8 @@ class Effective:
             held = history.held_at(sha)
             parents = history.parents[sha]
             before = history.held_at(parents[0]).stages if parents else {}
+            if not parents or held.plain.keys() != history.held_at(parents[0]).plain.keys():
+                self._added.update(held.plain)
             for number, outs in held.stages.items():
                 if number in before:
                     continue
@@ -73,9 +87,14 @@ class Effective:
         for number in self._brought:
             paths = tuple(dep.path for dep in history.stages[number].deps)
             self._groups.setdefault(paths, []).append(number)
+            for out in history.stages[number].outs:
+                self._groups_of.setdefault(out.path, set()).add(paths)
         deps = {path for paths in self._groups for path in paths}
         views = [history.views[view] for view in {history.view_of[sha] for sha in self._members}]
-        self._contents.prefetch({entry for v in views for path in deps if (entry := v.get(path)) is not None})
+        entries = {entry for view in views for path in deps if (entry := view.get(path)) is not None}
+        self._contents.prefetch(entry for entry in entries if not entry.is_tree)
+        # Folders are dear: only those are read on which, all else being right, it depends.
+        self._contents.prefetch(self._deciding_folders())
         params = {file for number in self._brought for file, _ in history.stages[number].params}
         oids: dict[str, set[str]] = {}
         for view in views:
@@ -117,43 +136,64 @@ class Effective:
 
     # --- what fits a tree ------------------------------------------------------------------------------
 
-    def _fitting(self, view: int) -> dict[str, list[int]]:
-        """Out → stages whose dependencies and parameters are this tree's, as far as the tree alone tells."""
-        found = self._fits.get(view)
-        if found is None:
-            found = {}
-            for paths in self._groups:
-                for number in self._same(view, paths):
-                    if all(
-                        self._params_fit(view, number, *each) for each in self._history.stages[number].params
-                    ):
-                        for out in self._history.stages[number].outs:
-                            found.setdefault(out.path, []).append(number)
-            self._fits[view] = found
-        return found
-
-    def _same(self, view: int, paths: tuple[str, ...]) -> Iterator[int]:
-        told = [self._told(view, path) for path in paths]
-        mask = tuple(each is not None for each in told)
-        index = self._index.get((paths, mask))
-        if index is None:
-            index = {}
-            for number in self._groups[paths]:
-                deps = self._history.stages[number].deps
-                key = tuple(dep.md5 for dep, told_here in zip(deps, mask, strict=True) if told_here)
-                index.setdefault(key, []).append(number)
-            self._index[paths, mask] = index
-        for key in product(*(each for each in told if each is not None)):
-            yield from index.get(key, ())
-
     def _told(self, view: int, path: str) -> frozenset[str] | None:
-        """The md5s at a path that the tree itself tells; None where a stage has to make it first."""
+        """The md5s at a path that the tree itself tells; None where a stage has to make it first, and for a
+        folder, which is compared on its own."""
         plain = self._history.held[view].plain.get(path)
         if plain is not None:
             return frozenset({plain.md5})
-        if self._history.is_code(view, path):
-            return self._contents.md5s(self._history.views[view][path])
-        return None
+        entry = self._history.views[view].get(path)
+        return None if entry is None or entry.is_tree else self._contents.md5s(entry)
+
+    def _folder(self, view: int, path: str) -> Entry | None:
+        """The folder of code at a path."""
+        entry = self._history.views[view].get(path)
+        return entry if entry is not None and entry.is_tree and self._history.is_code(view, path) else None
+
+    def _agreeing(self, paths: tuple[str, ...], told: Sequence[frozenset[str] | None]) -> Iterator[int]:
+        """Stages with these dependencies whose md5s are the told ones, wherever something is told."""
+        mask = tuple(each is not None for each in told)
+        index = self._index.get((paths, mask))
+        if index is None:
+            index = self._index[paths, mask] = {}
+            for number in self._groups[paths]:
+                deps = self._history.stages[number].deps
+                key = tuple(dep.md5 for dep, here in zip(deps, mask, strict=True) if here)
+                index.setdefault(key, []).append(number)
+        for key in product(*(each for each in told if each is not None)):
+            yield from index.get(key, ())
+
+    def _obtainable(self, view: int, path: str) -> bool:
+        """Whether something may be read at the path: it lies in the tree, or DVC can bring it."""
+        if path in self._makers or self._told(view, path) is not None:
+            return True
+        return self._folder(view, path) is not None or bool(self._above(path))
+
+    def _deciding_folders(self) -> set[Entry]:
+        """Folders of code that a lock might fit, as far as files tell."""
+        found: set[Entry] = set()
+        for view in {self._history.view_of[sha] for sha in self._members}:
+            for paths in self._groups:
+                folders = {entry for path in paths if (entry := self._folder(view, path)) is not None}
+                if folders <= found or not all(self._obtainable(view, path) for path in paths):
+                    continue
+                told = [self._told(view, path) for path in paths]
+                if next(self._agreeing(paths, told), None) is not None:
+                    found |= folders
+        return found
+
+    def _fits(self, view: int, number: int) -> bool:
+        """Whether the folders of code and the parameters of a stage are this tree's."""
+        known = self._fitting.get((view, number))
+        if known is None:
+            stage = self._history.stages[number]
+            known = all(
+                dep.md5 in self._contents.md5s(entry)
+                for dep in stage.deps
+                if (entry := self._folder(view, dep.path)) is not None
+            ) and all(self._params_fit(view, number, *each) for each in stage.params)
+            self._fitting[view, number] = known
+        return known
 
     def _params_fit(self, view: int, number: int, file: str, wanted: str) -> bool:
         entry = self._history.views[view].get(file)
@@ -169,35 +209,92 @@ class Effective:
 
     # --- what a commit reads ---------------------------------------------------------------------------
 
-    def _resolve(
-        self, sha: str, view: int, path: str, found: dict[str, Out | None], looked_ahead: list[bool]
-    ) -> Out | None:
-        if path in found:
-            return found[path]
+    def _resolve(self, reading: _Reading, path: str) -> Out | None:
+        if path in reading.found:
+            return reading.found[path]
         # While it is being worked out it is nothing: stages that feed themselves never fit.
-        found[path] = None
+        reading.found[path] = None
+        view = reading.view
         held = self._history.held[view]
         if path in held.plain or path in self._history.views[view]:
-            found[path] = held.plain.get(path)
-            return found[path]
-        makers = self._makers.get(path, {})
-        fitting = [number for number in self._fitting(view).get(path, ()) if number in makers]
+            reading.found[path] = held.plain.get(path)
+            return reading.found[path]
+        makers = self._makers[path]
         best: tuple[int, int, str] | None = None
-        # What the tree's own lock has comes first, then others that somebody made later.
-        for number in sorted(fitting, key=lambda n: n not in held.stages):
-            own = number in held.stages
-            if best is not None and best[0] == 0:
+        for number in self._candidates(reading, path):
+            if number in held.stages:
+                # The tree's own lock fits.
+                reading.found[path] = makers[number]
                 break
-            if not own:
-                looked_ahead[0] = True
-            places = [(0, 0, sha)] if own else list(self._ahead(sha, number))
-            if not places or (best is not None and min(places) >= best):
+            reading.looked_ahead = True
+            nearest = min(self._ahead(reading.sha, number), default=None)
+            if nearest is not None and (best is None or nearest < best):
+                best = nearest
+                reading.found[path] = makers[number]
+        return reading.found[path]
+
+    def _candidates(self, reading: _Reading, path: str) -> Iterator[int]:
+        """Stages that make it and whose dependencies and parameters are what the commit reads; those of the
+        tree's own lock first."""
+        own = self._history.held[reading.view].stages
+        fitting = []
+        for paths in self._groups_of[path]:
+            told = self._read(reading, paths)
+            if told is not None:
+                fitting += [
+                    number
+                    for number in self._agreeing(paths, told)
+                    if number in self._makers[path]
+                    and self._fits(reading.view, number)
+                    and self._insides_fit(reading, number)
+                ]
+        fitting.sort(key=lambda number: (number not in own, number))
+        return iter(fitting)
+
+    def _read(self, reading: _Reading, paths: tuple[str, ...]) -> list[frozenset[str] | None] | None:
+        """The md5s that the commit reads at these paths; None in the list for what is compared otherwise,
+        None at all where something is not to be had."""
+        read: list[frozenset[str] | None] = []
+        for path in paths:
+            told = self._told(reading.view, path)
+            if told is None and path in self._makers:
+                made = self._resolve(reading, path)
+                if made is None:
+                    return None
+                told = frozenset({made.md5})
+            elif told is None and self._folder(reading.view, path) is None and not self._above(path):
+                return None
+            read.append(told)
+        return read
+
+    def _above(self, path: str) -> list[str]:
+        """Folders that DVC may track and that the path lies in, the nearest first."""
+        found = []
+        parent = path.rpartition("/")[0]
+        while parent:
+            if parent in self._makers or parent in self._added:
+                found.append(parent)
+            parent = parent.rpartition("/")[0]
+        return found
+
+    def _insides_fit(self, reading: _Reading, number: int) -> bool:
+        """Whether dependencies inside folders that DVC tracks fit: they do while the folder is the same."""
+        for dep in self._history.stages[number].deps:
+            if (
+                dep.path in self._makers
+                or self._told(reading.view, dep.path) is not None
+                or self._folder(reading.view, dep.path) is not None
+            ):
                 continue
-            stage = self._history.stages[number]
-            if all(self._dep_fits(sha, view, number, dep, found, looked_ahead) for dep in stage.deps):
-                best = min(places)
-                found[path] = makers[number]
-        return found[path]
+            there = self._history.held_at(self._brought[number][0]).outs
+            pairs = [(self._data_at(reading, each), there.get(each)) for each in self._above(dep.path)]
+            if not any(a is not None and b is not None and a.md5 == b.md5 for a, b in pairs):
+                return False
+        return True
+
+    def _data_at(self, reading: _Reading, path: str) -> Out | None:
+        plain = self._history.held[reading.view].plain.get(path)
+        return plain if plain is not None or path not in self._makers else self._resolve(reading, path)
 
     def _ahead(self, sha: str, number: int) -> Iterator[tuple[int, int, str]]:
         """First-parent descendants that brought the stage: (steps, time, id)."""
@@ -206,29 +303,3 @@ class Effective:
             if enter < self._enter[other] and self._leave[other] < leave:
                 commit = self._history.commits[other]
                 yield self._depth[other] - self._depth[sha], commit.committed, other
-
-    def _dep_fits(
-        self,
-        sha: str,
-        view: int,
-        number: int,
-        dep: Dep,
-        found: dict[str, Out | None],
-        looked_ahead: list[bool],
-    ) -> bool:
-        if self._told(view, dep.path) is not None:
-            return True  # told by the tree, and compared already
-        if dep.path in self._makers:
-            made = self._resolve(sha, view, dep.path, found, looked_ahead)
-            return made is not None and made.md5 == dep.md5
-        # A file below a folder that DVC tracks is the same as long as the folder is.
-        parent = dep.path.rpartition("/")[0]
-        while parent:
-            there = self._history.held_at(self._brought[number][0]).outs.get(parent)
-            if there is not None:
-                here = self._history.held[view].plain.get(parent) or self._resolve(
-                    sha, view, parent, found, looked_ahead
-                )
-                return here is not None and here.md5 == there.md5
-            parent = parent.rpartition("/")[0]
-        return False
