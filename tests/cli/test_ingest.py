@@ -1,0 +1,191 @@
+"""From an empty folder to a graph on a real repository: init, ingest, sources, doctor; what goes wrong."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from app.cli.init import settings_text
+from app.settings import load
+from tests.cli.conftest import KINLORE, Kinlore, environ, git, repository
+
+
+def test_init_ingest_lineage(kinlore: Kinlore, folder: Path) -> None:
+    repository(folder)
+    head = git(folder, "rev-parse", "HEAD").strip()
+
+    begun = kinlore("init")
+    first, second = kinlore("ingest"), kinlore("ingest", "--json")
+
+    assert begun.code == 0 and "a git repository" in begun.out and "kinlore ingest" in begun.out
+    assert tomllib.loads((folder / "kinlore.toml").read_text())["sources"][0]["type"] == "git"
+    assert first.code == 0 and "new, 0 changed" in first.out
+    (report,) = json.loads(second.out)
+    assert report["new"] == report["changed"] == 0 and report["error"] is None
+    assert head in kinlore("resolve", "git.sha", head[:8]).out
+    assert "ok" in kinlore("sources").out
+    doctor = kinlore("doctor")
+    assert doctor.code == 0 and "all are answered" in doctor.out
+
+
+def test_init_never_writes_over_a_file(kinlore: Kinlore, folder: Path) -> None:
+    repository(folder)
+    (folder / "kinlore.toml").write_text("# mine\n")
+
+    refused = kinlore("init")
+
+    assert refused.code == 2 and "--force" in refused.err
+    assert (folder / "kinlore.toml").read_text() == "# mine\n"
+    assert kinlore("init", "--force", "--json").code == 0
+    assert "# mine" not in (folder / "kinlore.toml").read_text()
+
+
+def test_init_where_there_is_nothing(kinlore: Kinlore, folder: Path) -> None:
+    outcome = kinlore("init")
+
+    assert outcome.code == 1 and "found nothing in" in outcome.err
+    assert not (folder / "kinlore.toml").exists()
+
+
+def test_init_writes_no_secrets_and_says_what_does_not_answer(
+    kinlore: Kinlore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ada:swordfish@127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "sesame-open")
+
+    outcome = kinlore("init")
+
+    text = (folder / "kinlore.toml").read_text()
+    assert outcome.code == 0 and "not yet" in outcome.out
+    assert "swordfish" not in text + outcome.out and "sesame" not in text + outcome.out
+    assert 'token_env = "MLFLOW_TRACKING_TOKEN"' in text
+
+
+def test_written_settings_are_read_back(tmp_path: Path) -> None:
+    config = {
+        "path": 'a "b" \\ ü\x7f',
+        "type": "git",
+        "include": ["x*"],
+        "n": 3,
+        "yes": True,
+        "no": None,
+        "name": "a",
+    }
+    file = tmp_path / "kinlore.toml"
+
+    file.write_text(settings_text([config]))
+
+    (read,) = load(file, environ={}).settings.sources
+    assert read == {key: value for key, value in config.items() if value is not None}
+    assert file.read_text().index('type = "git"') < file.read_text().index("path =")
+
+
+CODE = '[[sources]]\ntype = "git"\nname = "code"\npath = "."\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "code", "said"),
+    [
+        ("", ["ingest"], 2, "no sources are configured: `kinlore init`"),
+        (
+            "[server]\nprot = 1\n",
+            ["ingest"],
+            2,
+            "kinlore.toml: server.prot is no setting; did you mean port?",
+        ),
+        (CODE + "pth = 1\n", ["ingest"], 2, "kinlore.toml: source 'code': unknown key 'pth'; allowed are"),
+        (CODE, ["ingest", "data"], 2, "no source is named 'data'; configured are: code"),
+        ('[[sources]]\ntype = "gti"\nname = "x"\n', ["ingest"], 2, "unknown source type 'gti'; known are"),
+        ('[[sources]]\nname = "x"\n', ["ingest"], 2, "a source needs a type; known are"),
+        ('[[sources]]\ntype = "git"\npath = "."\n', ["ingest"], 2, "kinlore.toml: sources.0:"),
+        (CODE, ["ingest"], 1, "is not in a git repository"),
+        (CODE, ["lineage", "tag=x"], 5, "there is no graph at"),
+        (CODE, ["doctor"], 3, "there is no graph at"),
+        (
+            '[[sources]]\ntype = "mlflow"\nname = "runs"\ntracking_uri = "http://127.0.0.1:9"\n',
+            ["doctor"],
+            3,
+            "http://127.0.0.1:9 does not answer",
+        ),
+        ('[store]\nurl = "sqlite:///missing/kinlore.db"\n' + CODE, ["ingest"], 5, "its folder is missing"),
+        ('[store]\nurl = "sqlite:///kinlore.toml"\n' + CODE, ["ingest"], 5, "not a readable SQLite database"),
+        ('[store]\nurl = "sqlite:////dev/full"\n' + CODE, ["ingest"], 5, "/dev/full"),
+        ("", ["--config", "none.toml", "sources"], 2, "--config names 'none.toml'"),
+        ("", ["sources", "--config", "none.toml"], 2, "--config names 'none.toml'"),
+    ],
+)
+def test_what_is_wrong_is_one_line_with_its_exit_code(
+    kinlore: Kinlore, folder: Path, text: str, words: list[str], code: int, said: str
+) -> None:
+    (folder / "kinlore.toml").write_text(text)
+
+    outcome = kinlore(*words)
+
+    assert outcome.code == code, outcome
+    assert said in outcome.out + outcome.err
+    if words != ["doctor"]:
+        wrong = [line for line in outcome.err.splitlines() if said in line]
+        assert len(wrong) == 1 and not outcome.out.replace(wrong[0], "").startswith("kinlore:")
+
+
+def test_an_unreachable_source_does_not_stop_the_others(kinlore: Kinlore, folder: Path) -> None:
+    repository(folder)
+    gone = '[[sources]]\ntype = "git"\nname = "gone"\npath = "nowhere"\n'
+    (folder / "kinlore.toml").write_text(gone + CODE)
+
+    outcome = kinlore("ingest")
+
+    assert outcome.code == 1
+    assert "gone: error:" in outcome.err and "code: " in outcome.out
+    assert "failed" in kinlore("sources").out
+
+
+def test_ingest_does_not_pretend_to_reach_a_server(kinlore: Kinlore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KINLORE_URL", "http://127.0.0.1:8420")
+
+    outcome = kinlore("ingest")
+
+    assert outcome.code == 2 and "unset KINLORE_URL" in outcome.err
+
+
+def test_sources_shows_what_was_refused(kinlore: Kinlore, folder: Path) -> None:
+    repository(folder)
+    (folder / "kinlore.toml").write_text(CODE)
+    kinlore("ingest")
+
+    assert json.loads(kinlore("sources", "code", "--json").out)["refused"] == []
+    assert kinlore("sources", "nobody").code == 4
+
+
+def test_ctrl_c_ends_an_ingestion_cleanly(folder: Path) -> None:
+    repository(folder)
+    (folder / "kinlore.toml").write_text(CODE)
+    # The lock is held by somebody else, so that there is time to press Ctrl-C.
+    subprocess.run([KINLORE, "migrate"], cwd=folder, check=True, capture_output=True, env=environ())
+    import sqlite3
+
+    holder = sqlite3.connect(folder / "kinlore.db", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    process = subprocess.Popen(
+        [KINLORE, "ingest"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environ(),
+    )
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    holder.execute("ROLLBACK")
+    _, err = process.communicate(timeout=30)
+    holder.close()
+
+    assert process.returncode in (0, 1) and "Traceback" not in err
+    assert "stopping after the page at hand" in err and "stopped; the next ingestion goes on from here" in err

@@ -1,0 +1,180 @@
+"""What serves: as the processes that users run, asked over HTTP and ended by signals."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.cli.demo import _place
+from tests.cli.conftest import KINLORE, Kinlore, environ
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def started(
+    folder: Path, *words: str, **more: str
+) -> Iterator[tuple[subprocess.Popen[str], dict[str, object]]]:
+    """A serving process and the JSON that it said, once it listens."""
+    process = subprocess.Popen(
+        [KINLORE, *words, "--json"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environ(**more),
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, process.stderr.read() if process.stderr else ""
+        yield process, json.loads(line)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def ended(process: subprocess.Popen[str], by: signal.Signals) -> int:
+    process.send_signal(by)
+    return process.wait(timeout=20)
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_serve(folder: Path, by: signal.Signals) -> None:
+    with started(folder, "serve", "--port", str(free_port())) as (process, said):
+        assert "open to the users of this machine" in str(said["openness"])
+        assert httpx.get(f"{said['address']}/readyz").text == "ready\n"
+
+        assert ended(process, by) == 0
+
+
+def test_serve_refuses_to_be_open_to_strangers(kinlore: Kinlore) -> None:
+    outcome = kinlore("serve", "--host", "0.0.0.0")
+
+    assert outcome.code == 2 and "KINLORE_SERVER__TOKEN" in outcome.err and not outcome.out
+
+
+def test_serve_with_a_token(folder: Path) -> None:
+    token = "0123456789abcdef0123456789abcdef"
+    port = str(free_port())
+    with started(folder, "serve", "--port", port, KINLORE_SERVER__TOKEN=token) as (process, said):
+        url = f"{said['address']}/graphql"
+        asked = {"query": "{ __typename }"}
+
+        assert httpx.post(url, json=asked).status_code == 401
+        assert httpx.post(url, json=asked, headers={"authorization": f"Bearer {token}"}).status_code == 200
+        for given, code in ((token, 0), ("wrong", 1)):
+            done = subprocess.run(
+                [KINLORE, "sources"],
+                cwd=folder,
+                env=environ(KINLORE_URL=str(said["address"]), KINLORE_TOKEN=given),
+                capture_output=True,
+                text=True,
+            )
+            assert done.returncode == code, done.stderr
+        assert "set KINLORE_TOKEN" in done.stderr
+        assert ended(process, signal.SIGINT) == 0
+
+
+def test_a_port_in_use_gets_one_line(kinlore: Kinlore) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        outcome = kinlore("serve", "--port", str(port))
+
+    assert outcome.code == 1
+    assert (
+        outcome.err.strip()
+        == f"kinlore: port {port} is in use on 127.0.0.1: choose another with --port (or [server] port)"
+    )
+
+
+def test_demo_serves_answers_its_questions_and_cleans_up(folder: Path) -> None:
+    with started(folder, "demo", "--port", str(free_port())) as (process, said):
+        place, address = Path(str(said["folder"])), str(said["address"])
+        questions = said["questions"]
+        assert isinstance(questions, list) and len(questions) == 3
+        for question in questions:
+            words = shlex.split(question["command"])
+            assert words[0] == "kinlore"
+            done = subprocess.run(
+                [KINLORE, *words[1:]],
+                cwd=folder,
+                env=environ(KINLORE_URL=address),
+                capture_output=True,
+                text=True,
+            )
+            assert done.returncode == 0 and len(done.stdout.splitlines()) > 3, done.stderr
+            body = httpx.post(f"{address}/graphql", json={"query": question["graphql"]}).json()
+            assert "errors" not in body
+        champion = httpx.post(f"{address}/graphql", json={"query": questions[0]["graphql"]}).json()
+        kinds = {each["node"]["kind"] for each in champion["data"]["lineage"]["nodes"]}
+        assert {"MODEL_VERSION", "RUN", "COMMIT", "DATASET_VERSION"} <= kinds
+        assert place.exists()
+
+        assert ended(process, signal.SIGINT) == 0
+
+    assert not place.exists()
+    assert not list(folder.iterdir()), "nothing is left where one stood"
+
+
+def test_demo_ends_cleanly_on_sigterm_too(folder: Path) -> None:
+    with started(folder, "demo", "--port", str(free_port())) as (process, said):
+        assert ended(process, signal.SIGTERM) == 0
+        assert not Path(str(said["folder"])).exists()
+
+
+def test_demo_without_serving_into_a_folder(kinlore: Kinlore, folder: Path) -> None:
+    outcome = kinlore("demo", "--no-serve", "--folder", "here")
+
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.rstrip().endswith("Now yours: cd your-repo && kinlore init")
+    lines = [line.strip() for line in outcome.out.splitlines() if line.strip().startswith("kinlore --config")]
+    for line in lines:
+        assert kinlore(*shlex.split(line)[1:]).code == 0, line
+    assert len(lines) == 3
+    again = kinlore("demo", "--no-serve", "--folder", "here")
+    assert again.code == 1 and "name an empty folder" in again.err
+
+
+def test_demo_finds_another_port_by_itself(folder: Path) -> None:
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind(("127.0.0.1", 8420))
+            taken.listen()
+        except OSError:
+            # Somebody else has it, which is what is wanted here.
+            pass
+        with started(folder, "demo") as (process, said):
+            assert said["address"] != "http://127.0.0.1:8420"
+            assert ended(process, signal.SIGINT) == 0
+
+
+def test_a_demo_with_a_store_nobody_answers_at(kinlore: Kinlore) -> None:
+    outcome = kinlore("demo", "--no-serve", "--store", "bolt://neo4j@127.0.0.1:9")
+
+    assert outcome.code == 5 and "127.0.0.1:9" in outcome.err
+
+
+def test_the_temporary_folder_goes_whatever_happens() -> None:
+    with pytest.raises(RuntimeError), _place(None) as place:
+        (place / "file").write_text("x")
+        raise RuntimeError
+    assert not place.exists()
