@@ -395,11 +395,11 @@ def test_alias_moves_are_remembered_as_far_as_they_were_seen(tracking: Tracking)
     (new,) = reader.properties(f"alias/{name}/2/champion/{moved}")["aliasHistory"].values()
     assert old == {
         "name": "champion",
-        "notBefore": format_time(created * 1000),
-        "seenAt": format_time(first),
-        "until": format_time(last_seen),
+        "notBefore": created * 1000,
+        "seenAt": first,
+        "until": last_seen,
     }
-    assert new == {"name": "champion", "notBefore": format_time(last_seen), "seenAt": format_time(moved)}
+    assert new == {"name": "champion", "notBefore": last_seen, "seenAt": moved}
     assert "aliases" not in reader.properties(f"model_version/{name}/1")
     assert reader.properties(f"model_version/{name}/2")["aliases"] == ["champion"]
     reader.pull(sweep=True)

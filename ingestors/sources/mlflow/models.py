@@ -10,7 +10,7 @@ from graph_schema.edges import EdgeKind
 from graph_schema.kinds import NodeKind
 from ingestors.sources.mlflow import names
 from ingestors.sources.mlflow.names import Names
-from ingestors.sources.mlflow.runs import filled, first, kept_tags, moment, written
+from ingestors.sources.mlflow.runs import filled, first, kept_tags, moment
 
 Data = Mapping[str, Any]
 
@@ -119,16 +119,11 @@ def alias_claims(data: Data, to: Names) -> list[Claim]:
     """One stay of an alias at a version, as it was seen: it moved here in (notBefore, seenAt].
 
     ``until`` is when it was last seen here before it was seen elsewhere, or nowhere; in between, nobody
-    knows. Stays are entries of one object, because objects merge where several records state a property.
+    knows. Times in microseconds. Stays are entries of one object, because objects merge where several
+    records state a property.
     """
-    seen_at = written(data["seenAt"])
-    stay = filled(
-        name=data["alias"],
-        notBefore=written(data["notBefore"]),
-        seenAt=seen_at,
-        until=written(data["until"]),
-    )
-    history = {f"{data['alias']}@{seen_at}": stay}
+    stay = filled(name=data["alias"], notBefore=data["notBefore"], seenAt=data["seenAt"], until=data["until"])
+    history = {f"{data['alias']}@{data['seenAt']}": stay}
     me = to.version(data["name"], data["version"])
     return [States(NodeKind.MODEL_VERSION, me, {"aliasHistory": history})]
 

@@ -228,9 +228,13 @@ def _input_claims(
     if content is None and table is None and commit is not None and is_dirty is not True:
         path, told_by = _path(used)
         if path is not None:
-            # The rule works out what the commit's tree held there; nobody said that the tree was clean
-            # where ``clean`` is null.
-            data = {"path": path, "pathFrom": told_by, "clean": None if is_dirty is None else True, **about}
+            # The rule works out what the commit's tree held there. Without ``clean`` nobody said that it was.
+            data = {
+                "path": path,
+                "pathFrom": told_by,
+                **({} if is_dirty is None else {"clean": True}),
+                **about,
+            }
             sha = commit.partition("=")[2]
             claims.append(Keyed("tree", sha, "reads", run, None, start, None, data))
     if used["digest"]:
