@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from shutil import copy
 
 import pytest
 
@@ -35,6 +36,16 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty, migrated SQLite store to copy: a random test needs hundreds."""
+    path = tmp_path_factory.mktemp("template") / "empty.db"
+    store = open_sqlite(path, Clock())
+    store.migrate()
+    store.close()
+    return path
+
+
 Fresh = Callable[[], GraphStore]
 
 
@@ -45,7 +56,9 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def fresh(engine: str, request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Fresh]:
+def fresh(
+    engine: str, request: pytest.FixtureRequest, tmp_path: Path, clock: Clock, sqlite_template: Path
+) -> Iterator[Fresh]:
     """Call it for an empty, migrated store. On Neo4j there is one graph: the store before is emptied."""
     opened: list[GraphStore] = []
     numbers = count()
@@ -54,7 +67,9 @@ def fresh(engine: str, request: pytest.FixtureRequest, tmp_path: Path, clock: Cl
         while opened:
             opened.pop().close()
         if engine == "sqlite":
-            store = open_sqlite(tmp_path / f"{next(numbers)}.db", clock)
+            path = tmp_path / f"{next(numbers)}.db"
+            copy(sqlite_template, path)
+            store = open_sqlite(path, clock)
         else:
             server = request.getfixturevalue("neo4j_server")
             clean_neo4j(server)

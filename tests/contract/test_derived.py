@@ -75,7 +75,7 @@ CASES: list[tuple[str, list[Claim], dict[str, set[str]]]] = [
 def test_a_use_joins_who_stood_there_then(
     store: GraphStore, claims: Sequence[Claim], expected: dict[str, set[str]]
 ) -> None:
-    for number, order in enumerate(permutations(claims)):
+    for number, order in enumerate((claims, claims[::-1], [*claims[1:], claims[0]])):
         for key, claim in enumerate(order):
             say(store, claim, key=f"{number} {key}")
         assert read(store) == expected

@@ -4,7 +4,10 @@ order in which records arrive, or how often, makes no difference.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from shutil import copy
 from typing import Any
 
 import pytest
@@ -21,8 +24,11 @@ from tests.contract.model import Model, Seen, holds, walk
 from tests.contract.strategies import KINDS, TIMES, Op, Retire, Write, deliveries, histories, loads
 
 #: Examples in `make test`, and in `make soak`.
-EXAMPLES = {"sqlite": 150, "neo4j": 20}
+EXAMPLES = {"sqlite": 150, "neo4j": 12}
 SOAK = {"sqlite": 5_000, "neo4j": 500}
+
+#: Nodes of one graph to walk from: more tell little more.
+MOST_WALKS = 5
 
 Fresh = Callable[[], GraphStore]
 
@@ -59,8 +65,8 @@ def assert_same(seen: Seen, expected: Seen) -> None:
 
 
 def check_walks(store: GraphStore, expected: Seen, moment: Moment) -> None:
-    """Lineage of every node, both ways, to its end and cut short."""
-    for id in expected.nodes:
+    """Lineage of some nodes, both ways, to its end and cut short."""
+    for id in list(expected.nodes)[:MOST_WALKS]:
         (root,) = store.resolve(id, known_at=moment.known_at)
         for direction in (Direction.UPSTREAM, Direction.DOWNSTREAM):
             for hops in (1, 20):
@@ -85,16 +91,21 @@ def check_counts(store: GraphStore, expected: Seen) -> None:
     )
 
 
-def check_history(fresh: Fresh, history: list[Op], as_of: int | None) -> None:
-    """Apply a history; compare after every step, and at the end at every moment that there was."""
+def check_history(fresh: Fresh, history: list[Op], as_of: int | None, each_step: bool) -> None:
+    """Apply a history; compare after every step, and at the end at every moment that there was.
+
+    Looking after every step is left out where it costs most: the moments of the end are the same steps.
+    """
     store, model = fresh(), Model()
     past: list[tuple[int, Seen]] = []
     for op in history:
         now = run_op(store, op)
         apply_to(model, op)
         expected = model.see()
-        assert_same(see(store, KINDS), expected)
+        if each_step:
+            assert_same(see(store, KINDS), expected)
         past.append((now, expected))
+    assert_same(see(store, KINDS), expected)
     check_counts(store, expected)
     check_walks(store, expected, Moment(as_of=as_of))
     for now, then in past:
@@ -135,7 +146,7 @@ def _histories(fresh: Fresh, engine: str, examples: dict[str, int]) -> None:
     @_settings(engine, examples)
     @given(history=histories, as_of=st.none() | st.sampled_from(TIMES))
     def check(history: list[Op], as_of: int | None) -> None:
-        check_history(fresh, history, as_of)
+        check_history(fresh, history, as_of, each_step=engine == "sqlite")
 
     check()
 
@@ -156,18 +167,17 @@ def _orders(fresh: Fresh, engine: str, examples: dict[str, int], plain: Callable
 
 
 @pytest.fixture
-def plain(tmp_path: Any, clock: Clock) -> Any:
+def plain(tmp_path: Path, clock: Clock, sqlite_template: Path) -> Iterator[Callable[[], GraphStore]]:
     """Empty SQLite stores, to compare digests with."""
     opened: list[GraphStore] = []
+    numbers = count()
 
     def make() -> GraphStore:
         while opened:
             opened.pop().close()
-        path = tmp_path / "plain.db"
-        for leftover in tmp_path.glob("plain.db*"):
-            leftover.unlink()
+        path = tmp_path / f"plain {next(numbers)}.db"
+        copy(sqlite_template, path)
         opened.append(open_sqlite(path, clock))
-        opened[-1].migrate()
         return opened[-1]
 
     yield make
