@@ -140,7 +140,7 @@ _AUTH_WORDS = frozenset({"bearer", "basic", "token", "digest", "negotiate", "api
 # name = value, name: value, "name": "value"; whether the name means it is asked of the key rule.
 _ASSIGN = re.compile(
     r"""(?<![\w.\-])(?P<name>-{0,2}[A-Za-z_][\w.\-]{1,80}+)(?P<sep>\\?["']?\s{0,3}(?:=>|:=|=|:)\s{0,3})"""
-    r"""(?:(?P<quote>\\?["'])(?P<quoted>[^"'\n\\]{1,512})|(?P<bare>[^\s"',;&|<>)\]}\\]{1,512}))"""
+    r"""(?:(?P<quote>\\?["'])(?P<quoted>[^"'\n\\]{1,512})|(?P<bare>\$\{[^}\s]*\}|[^\s"',;&|<>)\]}\\]{1,512}))"""
 )
 # --name value
 _OPTION = re.compile(
