@@ -89,8 +89,8 @@ properties = st.fixed_dictionaries(
 
 
 @st.composite
-def names(draw: st.DrawFn) -> Names:
-    kind = draw(st.sampled_from(KINDS))
+def names(draw: st.DrawFn, kinds: tuple[NodeKind, ...] = KINDS) -> Names:
+    kind = draw(st.sampled_from(kinds))
     texts = draw(st.lists(st.sampled_from(NAMES[kind]), min_size=1, max_size=3, unique=True))
     return Names(kind, tuple(texts))
 
@@ -155,8 +155,9 @@ _identity = st.one_of(names(), names(), links(), verdicts())
 _FOCUS: list[st.SearchStrategy[Claim]] = [
     st.one_of(names(), states(), links(), references(), verdicts(), slot_claims(), finds()),
     _identity,
-    st.one_of(names(), slot_claims(), slot_claims(), slot_claims()),
-    st.one_of(names(), references(), references(), states()),
+    st.one_of(names((K.RUN,)), slot_claims(), slot_claims(), slot_claims()),
+    st.one_of(names((K.MODEL_VERSION,)), names((K.MODEL_VERSION,)), references()),
+    st.one_of(names((K.RUN, K.MODEL_VERSION)), verdicts(), verdicts(), references()),
     st.one_of(names(), states(), links()),
 ]
 

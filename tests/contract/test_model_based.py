@@ -24,7 +24,7 @@ from tests.contract.model import Model, Seen, holds, walk
 from tests.contract.strategies import KINDS, TIMES, Op, Retire, Write, deliveries, histories, loads
 
 #: Examples in `make test`, and in `make soak`.
-EXAMPLES = {"sqlite": 150, "neo4j": 12}
+EXAMPLES = {"sqlite": 300, "neo4j": 12}
 SOAK = {"sqlite": 5_000, "neo4j": 500}
 
 #: Nodes of one graph to walk from: more tell little more.
