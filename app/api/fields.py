@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Any, NamedTuple
 
 from app.lineage.closure import classes
@@ -225,16 +226,18 @@ def lineage_table(ask: Ask, parents: list[LineageAnswer], arguments: dict[str, A
 
 def table(graph: Subgraph) -> dict[str, Any]:
     """A walk in columns; see the scalar ``LineageTable``."""
-    labels, steps = graph.labels, graph.steps
-    place = {label.handle: index for index, label in enumerate(labels)}
+    # Whole columns at a time: the steps of a large answer are many.
+    handles, ids, kinds, names = zip(*graph.labels, strict=True)
+    sources, targets, edge_kinds, _ = zip(*graph.steps, strict=True) if graph.steps else ((), (), (), ())
+    place = dict(zip(handles, count(), strict=False)).__getitem__
     return {
-        "ids": [label.id for label in labels],
-        "kinds": [KIND_NAMES[label.kind] for label in labels],
-        "names": [label.name for label in labels],
+        "ids": list(ids),
+        "kinds": list(map(KIND_NAMES.__getitem__, kinds)),
+        "names": list(names),
         "hops": graph.hops,
-        "from": [place[step.src] for step in steps],
-        "to": [place[step.dst] for step in steps],
-        "edgeKinds": [step.kind for step in steps],
+        "from": list(map(place, sources)),
+        "to": list(map(place, targets)),
+        "edgeKinds": list(edge_kinds),
     }
 
 

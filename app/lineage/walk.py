@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Collection, Iterable, Sequence
+from operator import attrgetter
 
 import msgspec
 
@@ -26,13 +27,16 @@ MAX_HOPS = 1_000
 
 
 class _Walked(msgspec.Struct):
-    """One direction of a walk. ``hops`` counts from 0 at the root; ``seen`` are the handles to show."""
+    """One direction of a walk. ``hops`` counts from 0 at the root; ``seen`` are the handles to show.
+
+    ``crossed``: there was ``SAME_AS`` on the way, so that steps may have come twice."""
 
     direction: Direction
     hops: dict[int, int]
     seen: set[int]
-    steps: dict[int, Step]
+    steps: list[Step]
     frontier: list[int]
+    crossed: bool = False
     unread: dict[int, int] = msgspec.field(default_factory=dict)
     stopped: str | None = None
 
@@ -69,7 +73,7 @@ def lineage(
     found = set().union(*(walk.seen for walk in walks))
     labels, total = _choose(store, signed, found, first, moment)
     shown = {label.handle for label in labels}
-    steps = {belief: step for walk in walks for belief, step in walk.steps.items()}
+    steps = _once(walks)
     beyond = _look_beyond(store, walks, shown, found, signed, followed, moment, spaces, stubs)
     cut = len(signed) > len(shown)
     because = _reasons(walks, total, first, max_hops, beyond)
@@ -77,9 +81,7 @@ def lineage(
         root=root,
         labels=labels,
         hops=[signed[label.handle] for label in labels],
-        steps=[s for s in steps.values() if s.src in shown and s.dst in shown]
-        if cut
-        else list(steps.values()),
+        steps=[s for s in steps if s.src in shown and s.dst in shown] if cut else steps,
         total=total,
         complete=because is None,
         truncated_because=because,
@@ -107,20 +109,23 @@ def _walk(
     spaces: Spaces,
 ) -> _Walked:
     """Hop by hop in one direction, until nothing is left, the hops are used up or enough is found."""
-    walked = _Walked(direction, {root: 0}, {root}, {}, [root])
+    walked = _Walked(direction, {root: 0}, {root}, [], [root])
     if max_hops == 0:
         # What is the same thing as the root lies no hop away; the rest of the expansion is beyond.
         same = store.expand([root], direction, edge_kinds, moment, spaces).same
         _see(store, walked, _absorb(walked, 0, set(), same), kinds, moment)
-        walked.steps = {s.belief: s for s in same if s.src in walked.hops and s.dst in walked.hops}
+        walked.steps = [s for s in same if s.src in walked.hops and s.dst in walked.hops]
+        walked.crossed = True
         walked.frontier = sorted(walked.hops)
     for hop in range(1, max_hops + 1):
         if not walked.frontier:
             break
         expansion = store.expand(walked.frontier, direction, edge_kinds, moment, spaces)
         reached = _absorb(walked, hop, far_ends(expansion.steps, direction), expansion.same)
-        walked.steps.update([(step.belief, step) for step in expansion.steps])
-        walked.steps.update([(step.belief, step) for step in expansion.same])
+        walked.steps += expansion.steps
+        if expansion.same:
+            walked.steps += expansion.same
+            walked.crossed = True
         walked.unread.update(expansion.hidden)
         _see(store, walked, reached, kinds, moment)
         if len(walked.seen) > first:
@@ -157,6 +162,13 @@ def _absorb(walked: _Walked, hop: int, reached: set[int], same: Sequence[Step]) 
     return walked.frontier
 
 
+def _once(walks: Sequence[_Walked]) -> list[Step]:
+    """The steps of all walks, each once: two walks share those of a cycle."""
+    if len(walks) == 1 and not walks[0].crossed:
+        return walks[0].steps
+    return list({step.belief: step for walk in walks for step in walk.steps}.values())
+
+
 def _merge(walks: Sequence[_Walked]) -> dict[int, int]:
     """Signed hops, negative upstream; a node on both sides (a cycle) keeps the nearer, ties upstream."""
     signed: dict[int, int] = {}
@@ -182,9 +194,13 @@ def _choose(
         limit = heapq.nsmallest(first + 1, (abs(signed[handle]) for handle in found))[-1]
         last = sorted(handle for handle in found if abs(signed[handle]) == limit)[:MAX_COMPARED]
         wanted = [handle for handle in found if abs(signed[handle]) < limit] + last
-    labels = store.labels(list(wanted), known_at=moment.known_at)
-    labels.sort(key=lambda label: (abs(signed[label.handle]), signed[label.handle], label.id))
-    return labels[:first], len(found)
+    at_hop: dict[int, list[Label]] = {}
+    for label in store.labels(list(wanted), known_at=moment.known_at):
+        at_hop.setdefault(signed[label.handle], []).append(label)
+    ordered: list[Label] = []
+    for hop in sorted(at_hop, key=lambda hop: (abs(hop), hop)):
+        ordered += sorted(at_hop[hop], key=attrgetter("id"))
+    return ordered[:first], len(found)
 
 
 class _Beyond(msgspec.Struct):
@@ -218,7 +234,7 @@ def _look_beyond(
         if stubs:
             went = walk.hops.keys() if walk is not None else ()
             asked.update(shown.difference(went))
-        steps: list[Step] = list(walk.steps.values()) if walk is not None and len(shown) < len(found) else []
+        steps: list[Step] = list(walk.steps) if walk is not None and len(shown) < len(found) else []
         if asked:
             expansion = store.expand(sorted(asked), direction, edge_kinds, moment, spaces)
             steps += expansion.steps
