@@ -112,7 +112,6 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     content hash is greater stands, so that the order of arrival does not matter.
     ``type`` groups records for retirement by absence (``run``, ``commit``, …).
     ``silent``: brought from the past by a first ingestion; nobody is notified.
-    ``gone``: the source shows it and calls it deleted; writing it does not bring it back.
     """
 
     key: str
@@ -120,4 +119,3 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     version: int
     claims: tuple[Claim, ...]
     silent: bool = False
-    gone: bool = False

@@ -100,7 +100,7 @@ class Writer:
                 else:
                     written.stale += 1
                 continue
-            if before is not None and before.gone_at is not None and not record.gone:
+            if before is not None and before.gone_at is not None:
                 returned.append(record.key)
             if before is not None and digest == before.digest:
                 work.pop(record.key, None)
