@@ -9,26 +9,26 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import Any, TypeVar
 
 import msgspec
 
 from graph_schema.claims import Record
-from graph_schema.errors import BadInput, Fenced, KinloreError, StoreError
+from graph_schema.errors import Fenced, KinloreError, StoreError
 from graph_schema.redaction import Redactor
-from graph_schema.store import GraphStore, Transaction, Written
+from graph_schema.store import GraphStore
 from graph_schema.times import Micros
 from graph_schema.values import Fence
-from ingestors import joins
 from ingestors.coverage import coverage
 from ingestors.history import begin, finish
 from ingestors.registry import described
-from ingestors.report import CURSOR, DEAD_LETTERS, GONE, Progress, Report
+from ingestors.report import Progress, Report
 from ingestors.retirement import reconcile
 from ingestors.sanitise import Poison, clean, clean_item, shortened, text
 from ingestors.source import Item, Pulled, Source, SourceError, Unreachable
+from ingestors.writing import Letter, Writer
 
 log = logging.getLogger(__name__)
 
@@ -53,16 +53,6 @@ class Policy(msgspec.Struct, frozen=True):
     reject_share: float = 0.05
     reject_count: int = 10
     sleep: Callable[[float], None] = time.sleep
-
-
-class _Letter(msgspec.Struct):
-    """An item that was refused, and why."""
-
-    type: str
-    key: str
-    version: int
-    reason: str
-    data: Any
 
 
 def ingest(
@@ -105,27 +95,23 @@ class _Ingestion:
         self.full = full
         self.progress = progress
         self.should_stop = should_stop
-        self.fence = fence
         self.policy = policy
         self.report = Report(source=self.ref.name, type=self.ref.type)
         self.cursor: Any = None
         self.now: Micros = 0
         self.redactor = Redactor(b"")
-        self.letters: set[str] = set()
-        self.gone: dict[str, set[str]] = {}
-        self.deleted: Mapping[str, frozenset[str]] = {}
-        self.weight = 500
+        self.writer = Writer(store, self.ref, fence, policy.lock, self.report)
 
     def run(self) -> Report:
         clock = time.monotonic()
-        start = self._transact(
+        start = self.writer.transact(
             lambda tx: begin(tx, self.ref, self.source.config.instance, self.source.retirable)
         )
         self.now = self.report.started = start.started
         self.report.first = start.first
         self.cursor = self.source.restart(start.cursor) if self.full else start.cursor
         self.redactor = Redactor(start.redaction_key)
-        self.letters, self.gone = start.letters, start.gone
+        self.writer.letters, self.writer.gone = start.letters, start.gone
         try:
             self._pull_all(clock)
         except (StoreError, Fenced):
@@ -143,11 +129,8 @@ class _Ingestion:
         else:
             self.report.coverage = start.coverage
         self.report.duration = round(time.monotonic() - clock, 3)
-        self._transact(lambda tx: finish(tx, self.report))
+        self.writer.transact(lambda tx: finish(tx, self.report))
         return self.report
-
-    def _transact(self, work: Callable[[Transaction], T]) -> T:
-        return self.store.transact(work, self.fence)
 
     # --- pulling ---------------------------------------------------------------------------------------
 
@@ -206,45 +189,57 @@ class _Ingestion:
     # --- one page --------------------------------------------------------------------------------------
 
     def _page(self, page: Pulled) -> None:
-        self.deleted = page.gone or {}
+        deleted = {t: keys for t, keys in (page.gone or {}).items() if t in self.source.retirable}
         records: list[Record] = []
-        letters: list[_Letter] = []
+        letters: list[Letter] = []
         for item in page.items:
+            if self._is_settled(item, deleted):
+                continue
             made = self._record(item)
             if isinstance(made, Record):
                 records.append(made)
             else:
                 letters.append(made)
         self.report.items += len(page.items)
-        self._count_letters(letters)
-        if letters:
-            self._transact(lambda tx: self._keep(tx, letters))
-            self._halt_if_rotten()
+        self.writer.keep(letters)
+        self._halt_if_rotten()
         # Absence is a fact of this page like its records, so the cursor waits for both.
-        absence = bool(page.gone) or page.complete is not None
-        if not self._write(records, page.cursor, with_cursor=not absence):
+        absence = bool(deleted) or page.complete is not None
+        if not self.writer.write(
+            records, deleted=deleted, between=self._goes_on, cursor=page.cursor, with_cursor=not absence
+        ):
             self.report.stopped = True
             return
         self._halt_if_rotten()
         if absence:
-            self._absence(page)
-            self._commit([], page.cursor, True, 0)
+            self.writer.delete(deleted, self.now)
+            self._retire(page)
+            self.writer.write([], deleted={}, between=self._goes_on, cursor=page.cursor, with_cursor=True)
         self._say(f"{self.report.items:,} items", page.total)
 
-    def _absence(self, page: Pulled) -> None:
-        if page.gone:
-            self._retire(page.gone)
-        if page.complete is not None:
-            self.report.complete = True
-            outcome = reconcile(
-                self._transact, self.source, self.ref, page.complete, at=self.now, accept=self.accept
-            )
-            self.report.retired += outcome.retired
-            self.report.returned += outcome.returned
-            for line in outcome.warnings:
-                self.report.warn(line)
+    def _is_settled(self, item: Item, deleted: Mapping[str, frozenset[str]]) -> bool:
+        """Deleted at the source, and held as gone: written again, it would seem to have come back."""
+        if item.key not in deleted.get(item.type, ()):
+            return False
+        return item.key in self.writer.gone.get(item.type, ())
 
-    def _record(self, item: Item) -> Record | _Letter:
+    def _goes_on(self) -> bool:
+        self._say(f"{self.report.items:,} items")
+        return not self.should_stop()
+
+    def _retire(self, page: Pulled) -> None:
+        if page.complete is None:
+            return
+        self.report.complete = True
+        outcome = reconcile(
+            self.writer.transact, self.source, self.ref, page.complete, at=self.now, accept=self.accept
+        )
+        self.report.retired += outcome.retired
+        self.report.returned += outcome.returned
+        for line in outcome.warnings:
+            self.report.warn(line)
+
+    def _record(self, item: Item) -> Record | Letter:
         try:
             item = clean_item(item)
             data = self.redactor.value(item.data)
@@ -258,7 +253,7 @@ class _Ingestion:
             return self._letter(item, problem)
         return Record(item.key, item.type, item.version, claims, self.report.first)
 
-    def _letter(self, item: Item, problem: Exception) -> _Letter:
+    def _letter(self, item: Item, problem: Exception) -> Letter:
         reason = str(problem) if isinstance(problem, KinloreError) else f"{type(problem).__name__}: {problem}"
         key = text(str(item.key))
         if len(key) > 200 or not key:
@@ -268,10 +263,7 @@ class _Ingestion:
         except (Poison, RecursionError):
             data = self.redactor.text(str(shortened(item.data)))
         version = item.version if -(2**63) <= item.version < 2**63 else 0
-        return _Letter(item.type, key, version, self.redactor.text(text(reason)[:1_000]), shortened(data))
-
-    def _count_letters(self, letters: Sequence[_Letter]) -> None:
-        self.report.dead_letters += len(letters)
+        return Letter(item.type, key, version, self.redactor.text(text(reason)[:1_000]), shortened(data))
 
     def _halt_if_rotten(self) -> None:
         refused, items = self.report.dead_letters, self.report.items
@@ -280,118 +272,6 @@ class _Ingestion:
                 f"{refused:,} of {items:,} items of {self.ref.name} were refused, too many to go on; "
                 f"the reasons are in the dead letters (kinlore sources {self.ref.name})"
             )
-
-    def _keep(self, tx: Transaction, letters: Sequence[_Letter]) -> None:
-        for letter in letters:
-            key = f"{self.ref.name}/{letter.type}/{letter.key}"
-            self.letters.add(key)
-            tx.service_put(DEAD_LETTERS, key, {**msgspec.to_builtins(letter), "at": tx.now})
-
-    # --- writing ---------------------------------------------------------------------------------------
-
-    def _write(self, records: Sequence[Record], cursor: Any, *, with_cursor: bool) -> bool:
-        """Write a page in chunks that hold the lock shortly. False: asked to stop before the end."""
-        start = 0
-        while True:
-            end, weight = start, 0
-            while end < len(records) and weight < self.weight:
-                weight += 1 + len(records[end].claims)
-                end += 1
-            last = end == len(records)
-            self._commit(records[start:end], cursor, last and with_cursor, weight)
-            if last:
-                return True
-            start = end
-            if self.should_stop():
-                return False
-            self._say(f"{self.report.items:,} items")
-
-    def _commit(self, records: Sequence[Record], cursor: Any, last: bool, weight: int) -> None:
-        # What the source shows and calls deleted at once has not come back.
-        back = [
-            r.key
-            for r in records
-            if r.key in self.gone.get(r.type, ()) and r.key not in self.deleted.get(r.type, ())
-        ]
-        mended = [key for key in self._letter_keys(records) if key in self.letters] if self.letters else []
-        took = [0.0]
-
-        def work(tx: Transaction) -> tuple[Written, int]:
-            took[0] = time.monotonic()
-            written = joins.apply(tx, self.ref, records) if records else Written()
-            returned = tx.retire(self.ref, back, None) if back else 0
-            if back:
-                for type_name, keys in self.gone.items():
-                    tx.service_put(GONE, f"{self.ref.name}/{type_name}", sorted(keys - set(back)))
-            for key in mended:
-                tx.service_delete(DEAD_LETTERS, key)
-            if last:
-                tx.service_put(CURSOR, self.ref.name, cursor)
-            return written, returned
-
-        try:
-            written, returned = self._transact(work)
-        except BadInput as problem:
-            self._apart(records, cursor, last, weight, problem)
-            return
-        self._adapt(weight, time.monotonic() - took[0])
-        self.report.add(written)
-        self.report.returned += returned
-        for keys in self.gone.values():
-            keys.difference_update(back)
-        self.letters.difference_update(mended)
-
-    def _retire(self, deleted: Mapping[str, frozenset[str]]) -> None:
-        """Mark what the source itself calls deleted as gone: its own word needs no guard."""
-        types = [t for t in self.source.retirable if t in deleted]
-        fresh = {t: sorted(deleted[t] - self.gone.get(t, set())) for t in types}
-
-        def work(tx: Transaction) -> int:
-            retired = 0
-            for type_name, keys in fresh.items():
-                if keys:
-                    retired += tx.retire(self.ref, keys, self.now)
-                    gone = self.gone.get(type_name, set()).union(keys)
-                    tx.service_put(GONE, f"{self.ref.name}/{type_name}", sorted(gone))
-            return retired
-
-        if any(fresh.values()):
-            self.report.retired += self._transact(work)
-            for type_name, keys in fresh.items():
-                self.gone.setdefault(type_name, set()).update(keys)
-
-    def _letter_keys(self, records: Sequence[Record]) -> list[str]:
-        return [f"{self.ref.name}/{record.type}/{record.key}" for record in records]
-
-    def _apart(
-        self, records: Sequence[Record], cursor: Any, last: bool, weight: int, problem: BadInput
-    ) -> None:
-        """The store refused a chunk: halve it until the record that is to blame is alone."""
-        if not records:
-            raise problem
-        if len(records) > 1:
-            middle = len(records) // 2
-            self._commit(records[:middle], cursor, False, weight // 2)
-            self._commit(records[middle:], cursor, last, weight // 2)
-            return
-        record = records[0]
-        letter = _Letter(
-            record.type,
-            record.key,
-            record.version,
-            str(problem),
-            shortened(msgspec.to_builtins(record.claims)),
-        )
-        self._count_letters([letter])
-        self._transact(lambda tx: self._keep(tx, [letter]))
-        if last:
-            self._commit([], cursor, True, 0)
-
-    def _adapt(self, weight: int, seconds: float) -> None:
-        if weight < self.weight // 2 or seconds <= 0:
-            return
-        wanted = int(weight * self.policy.lock / seconds)
-        self.weight = max(50, min(wanted, 2 * self.weight, 50_000))
 
     def _say(self, words: str, total: int | None = None) -> None:
         if self.progress is not None:
