@@ -9,7 +9,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import httpx
 import msgspec
@@ -62,7 +62,7 @@ class HttpClient:
         wait: float = 0.5,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.base_url = base_url.rstrip("/")
+        self.base_url, self._in_address = _without_user(base_url.rstrip("/"))
         self._where = shown(base_url)
         self._config = config
         self._environ = os.environ if environ is None else environ
@@ -128,7 +128,7 @@ class HttpClient:
         if config.user_env is not None and config.password_env is not None:
             user = self._variable("user_env", config.user_env)
             return httpx.BasicAuth(user, self._variable("password_env", config.password_env)), {}
-        return None, {}
+        return self._in_address, {}
 
     def _variable(self, key: str, name: str) -> str:
         value = self._environ.get(name, "").strip()
@@ -230,6 +230,16 @@ class HttpError(SourceError):
 
 class NotThere(HttpError):
     """404."""
+
+
+def _without_user(url: str) -> tuple[str, httpx.BasicAuth | None]:
+    """An address and the credentials that stood in it; they would override all others."""
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, None
+    name, _, password = user.partition(":")
+    return parts._replace(netloc=host).geturl(), httpx.BasicAuth(unquote(name), unquote(password))
 
 
 def shown(url: str) -> str:
