@@ -186,6 +186,9 @@ KINDS: MappingProxyType[NodeKind, KindSpec] = MappingProxyType(
 #: Property keys with one meaning on every kind; they fill the fields of a node in answers.
 RESERVED_PROPERTIES = ("name", "url", "createdAt")
 
+#: Properties that tell when something was seen. They differ from one pull to the next and are no state.
+OBSERVED_PROPERTIES = frozenset({"aliasHistory"})
+
 #: States of a run, a job run or a check after which nothing more happens.
 TERMINAL_STATUSES = frozenset({"FINISHED", "FAILED", "KILLED", "COMPLETE", "ABORTED", "RESOLVED", "CLOSED"})
 

@@ -7,12 +7,24 @@ from hashlib import sha256
 from typing import Any
 
 from app.store.rows import EDGE_KINDS, NODE_KINDS, BeliefRow, NodeRow, from_json, to_json
+from graph_schema.kinds import OBSERVED_PROPERTIES
 
 
 def node_line(node: NodeRow, texts: Mapping[int, str], sources: Mapping[int, str]) -> bytes:
     """A live node: its identifiers, and what each source says of it. ``goneAt`` is no part of the state."""
-    facts = sorted(to_json([texts[f.iid], sources[f.sid], f.at, f.properties]).decode() for f in node.facts)
+    facts = sorted(
+        to_json([texts[f.iid], sources[f.sid], f.at, stated]).decode()
+        for f in node.facts
+        if (stated := _stated(f.properties)) is not None
+    )
     return to_json(["node", NODE_KINDS[node.kind].value, sorted(node.identifiers), facts])
+
+
+def _stated(properties: dict[str, Any]) -> dict[str, Any] | None:
+    """Properties without what was merely observed; None where nothing else was said."""
+    if properties.keys().isdisjoint(OBSERVED_PROPERTIES):
+        return properties
+    return {k: v for k, v in properties.items() if k not in OBSERVED_PROPERTIES} or None
 
 
 def belief_line(belief: BeliefRow, texts: Mapping[int, str], sources: Mapping[int, tuple[str, ...]]) -> bytes:

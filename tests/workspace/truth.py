@@ -88,7 +88,7 @@ def truth(project: Project, mlflow_url: str) -> Truth:
         for alias, number in each["aliases"].items():
             aliases.setdefault(runs.version(each["name"], int(number)), set()).add(alias)
     return Truth(
-        nodes=frozenset((_kind(name), frozenset({name})) for name in stated | mentioned),
+        nodes=frozenset((_kind(name), _names(name)) for name in stated | mentioned),
         edges=edges,
         aliases={name: frozenset(values) for name, values in aliases.items()},
         statuses={runs.run_id(each["id"]): each["status"] for each in tracking["runs"]},
@@ -147,6 +147,14 @@ def _deleted(tracking: Tracking) -> Iterator[str]:
     """Deleted in MLflow, whose answers still have it: `lifecycle_stage` says so."""
     yield from (runs.run_id(each["id"]) for each in tracking["runs"] if each["gone"])
     yield from (runs.experiment_id(each["id"]) for each in tracking["experiments"] if each["gone"])
+
+
+def _names(name: str) -> frozenset[str]:
+    """All identifiers of a node: DVC 3 writes the plain md5 of a file, which names the same content."""
+    scheme, _, value = name.partition("=")
+    if scheme == "dvc.md5" and not value.endswith(".dir"):
+        return frozenset({name, f"md5@dataset_version={value}"})
+    return frozenset({name})
 
 
 def _kind(name: str) -> str:
