@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import count
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from app.lineage.closure import classes
@@ -212,10 +213,12 @@ def lineage_edges(ask: Ask, parents: list[LineageAnswer], arguments: dict[str, A
         steps: Sequence[Step] = answer.graph.steps
         if answer.full_edges:
             beliefs = [step.belief for step in steps]
-            answers.append(ask.store.edges(beliefs, known_at=ask.moment.known_at))
+            edges: list[Any] = list(ask.store.edges(beliefs, known_at=ask.moment.known_at))
         else:
             ids = {label.handle: label.id for label in answer.graph.labels}
-            answers.append([Arrow(ids[step.src], ids[step.dst], step.kind) for step in steps])
+            edges = [Arrow(ids[step.src], ids[step.dst], step.kind) for step in steps]
+        # Engines hand steps over in orders of their own; an answer has one.
+        answers.append(sorted(edges, key=_ORDER))
     return answers
 
 
@@ -240,6 +243,8 @@ def table(graph: Subgraph) -> dict[str, Any]:
         "edgeKinds": list(edge_kinds),
     }
 
+
+_ORDER = attrgetter("src", "dst", "kind")
 
 #: ``.name`` of an enum member is slow to ask for a thousand times.
 KIND_NAMES = {kind: kind.name for kind in NodeKind}

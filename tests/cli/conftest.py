@@ -47,7 +47,7 @@ def kinlore(folder: Path, capfd: pytest.CaptureFixture[str]) -> Kinlore:
         capfd.readouterr()
         code = run(cli, words)
         out, err = capfd.readouterr()
-        assert "Traceback" not in out + err
+        assert "Traceback" not in err
         return Outcome(code, out, err)
 
     return call
