@@ -31,6 +31,7 @@ from graph_schema.kinds import KINDS
 
 #: An index entry holds 8,164 bytes, a character has up to four, and some entries have two keys.
 KEY_MAX = 1_900
+_FILTER_MAX = 200
 #: Before all times there are: where a keyed claim without a time is kept.
 NEVER = -(2**63)
 
@@ -164,8 +165,25 @@ def node_properties(node: NodeRow) -> dict[str, Any]:
     }
     for key, kept in _INDEXED[node.kind]:
         value = merged.get(key)
-        found[kept] = value if node.live and isinstance(value, str) and len(value) <= KEY_MAX else None
+        found[kept] = value if node.live and filterable(value) else None
     return found
+
+
+def filterable(value: Any) -> bool:
+    """Whether an index helps to find a property with this value: a short text that is no number or time.
+
+    A text that reads as a number equals numbers too (:mod:`graph_schema.filters`): the index lacks those."""
+    return (
+        isinstance(value, str) and len(value) <= _FILTER_MAX and value[:1].isalpha() and not _is_float(value)
+    )
+
+
+def _is_float(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def fact_row(packed: bytes) -> Fact:

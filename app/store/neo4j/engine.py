@@ -11,6 +11,7 @@ from neo4j import ManagedTransaction
 from app.store.neo4j import codec
 from app.store.neo4j.applying import apply
 from app.store.neo4j.codec import BELIEF, IDENT, JOIN, KEYED, NODE, index_key
+from app.store.neo4j.rows import listing, rows
 from app.store.rows import (
     EDGE_KINDS,
     BeliefRow,
@@ -30,44 +31,45 @@ from graph_schema.times import Micros
 _SAME_AS = EDGE_CODES[EdgeKind.SAME_AS]
 _I, _K = IDENT.format("i"), KEYED
 
-_RECORDS = """
-UNWIND $keys AS key MATCH (r:Record {rkey: key})
-RETURN r.rid, r.rkey, r.type, r.version, r.digest, r.marks, r.goneAt
-"""
+_RECORDS = listing(
+    "r.rid, r.rkey, r.type, r.version, r.digest, r.marks, r.goneAt",
+    "UNWIND $keys AS key MATCH (r:Record {rkey: key})",
+)
 _HELD = """
 MATCH (r:Record) WHERE r.rkey STARTS WITH $prefix AND r.rkey > $after AND r.type = $type
-RETURN coalesce(r.fullKey, r.rkey), r.goneAt ORDER BY r.rkey LIMIT $limit
+WITH r ORDER BY r.rkey LIMIT $limit RETURN collect([coalesce(r.fullKey, r.rkey), r.goneAt])
 """
-_IDENTS = f"UNWIND $texts AS text MATCH (i:Ident {{text: text}}) RETURN {_I}"
-_IDENTS_BY_ID = f"UNWIND $ids AS id MATCH (i:Item {{num: id}}) WHERE i:Ident RETURN {_I}"
-_MATCHING = f"""
-MATCH (i:Ident {{text: $text}}) WHERE i.dead IS NULL RETURN {_I}
-UNION MATCH (i:Ident {{bare: $text}}) WHERE i.dead IS NULL RETURN {_I}
-"""
-_MEMBERS = f"""
-UNWIND $ids AS id MATCH (i:Item {{num: id}}) WHERE i:Ident AND i.names IS NULL RETURN {_I}
-UNION ALL UNWIND $ids AS id MATCH (i:Ident {{names: id}}) RETURN {_I}
-"""
-_NODES = f"UNWIND $ids AS id MATCH (n:Item {{num: id}}) WHERE n.kind IS NOT NULL RETURN {NODE.format('n')}"
-_BELIEFS_TOUCHING = f"""
-UNWIND $ids AS id MATCH (s:Item {{num: id}})-[e]->(d) RETURN {BELIEF}
-UNION ALL UNWIND $ids AS id MATCH (d:Item {{num: id}})<-[e]-(s) RETURN {BELIEF}
-"""
-_DERIVED = "UNWIND $anchors AS anchor MATCH (x:Derived {anchor: anchor}) RETURN x.belief"
-_JOINS = f"UNWIND $ids AS id MATCH (j:Join {{jid: id}}) RETURN {JOIN}"
-_JOINS_ANCHORED = f"UNWIND $ids AS id MATCH (j:Join {{anchor: id}}) RETURN {JOIN}"
-_JOINS_TOUCHING = f"""
-UNWIND $ids AS id MATCH (j:Join {{a: id}}) RETURN {JOIN}
-UNION ALL UNWIND $ids AS id MATCH (j:Join {{b: id}}) RETURN {JOIN}
-"""
-_KEYED_ROWS = f"UNWIND $ids AS id MATCH (k:Keyed {{kid: id}}) RETURN {_K}"
-_KEYED_TOUCHING = f"""
-UNWIND $ids AS id MATCH (k:Keyed {{ref: id}}) RETURN {_K}
-UNION ALL UNWIND $ids AS id MATCH (k:Keyed {{by: id}}) RETURN {_K}
-"""
+_IDENTS = listing(_I, "UNWIND $texts AS text MATCH (i:Ident {text: text})")
+_IDENTS_BY_ID = listing(_I, "UNWIND $ids AS id MATCH (i:Item {num: id}) WHERE i:Ident")
+_MATCHING = listing(
+    _I,
+    "MATCH (i:Ident {text: $text}) WHERE i.dead IS NULL",
+    "MATCH (i:Ident {bare: $text}) WHERE i.dead IS NULL",
+)
+_MEMBERS = listing(
+    _I,
+    "UNWIND $ids AS id MATCH (i:Item {num: id}) WHERE i:Ident AND i.names IS NULL",
+    "UNWIND $ids AS id MATCH (i:Ident {names: id})",
+)
+_NODES = listing(NODE.format("n"), "UNWIND $ids AS id MATCH (n:Item {num: id}) WHERE n.kind IS NOT NULL")
+_BELIEFS_TOUCHING = listing(
+    BELIEF,
+    "UNWIND $ids AS id MATCH (s:Item {num: id})-[e]->(d)",
+    "UNWIND $ids AS id MATCH (d:Item {num: id})<-[e]-(s)",
+)
+_DERIVED = listing("x.belief", "UNWIND $anchors AS anchor MATCH (x:Derived {anchor: anchor})")
+_JOINS = listing(JOIN, "UNWIND $ids AS id MATCH (j:Join {jid: id})")
+_JOINS_ANCHORED = listing(JOIN, "UNWIND $ids AS id MATCH (j:Join {anchor: id})")
+_JOINS_TOUCHING = listing(
+    JOIN, "UNWIND $ids AS id MATCH (j:Join {a: id})", "UNWIND $ids AS id MATCH (j:Join {b: id})"
+)
+_KEYED_ROWS = listing(_K, "UNWIND $ids AS id MATCH (k:Keyed {kid: id})")
+_KEYED_TOUCHING = listing(
+    _K, "UNWIND $ids AS id MATCH (k:Keyed {ref: id})", "UNWIND $ids AS id MATCH (k:Keyed {by: id})"
+)
 _KEYED_KEYS = """
 UNWIND $places AS place MATCH (k:Keyed) WHERE k.place = place AND k.role IS NOT NULL AND k.when IS NOT NULL
-RETURN DISTINCT place
+WITH DISTINCT place RETURN collect([place])
 """
 _USED = """
 UNWIND $asked AS x WITH x[0] AS iid, x[1] AS nid
@@ -75,9 +77,9 @@ WHERE EXISTS { MATCH (:Join {a: iid}) } OR EXISTS { MATCH (:Join {b: iid}) }
    OR EXISTS { MATCH (:Keyed {ref: iid}) } OR EXISTS { MATCH (:Keyed {by: iid}) }
    OR EXISTS { MATCH (n:Item {num: nid})-[e:!PAST]->() WHERE coalesce(e.src, nid) = iid }
    OR EXISTS { MATCH (n:Item {num: nid})<-[e:!PAST]-() WHERE coalesce(e.dst, nid) = iid }
-RETURN iid
+RETURN collect([iid])
 """
-_SERVICE = "MATCH (s:Service {skey: $skey}) RETURN s.value"
+_SERVICE = listing("s.value", "MATCH (s:Service {skey: $skey})")
 _SERVICES_DELETE = "UNWIND $skeys AS skey MATCH (s:Service {skey: skey}) DELETE s"
 _SERVICES_PUT = """
 UNWIND $rows AS r MERGE (s:Service {skey: r.skey})
@@ -85,16 +87,13 @@ SET s.collection = r.collection, s.key = r.key, s.value = r.value
 """
 SERVICES = """
 MATCH (s:Service) WHERE s.skey STARTS WITH $prefix AND s.skey > $after
-RETURN s.key, s.value ORDER BY s.skey LIMIT $limit
+WITH s ORDER BY s.skey LIMIT $limit RETURN collect([s.key, s.value])
 """
 
 
-def belief_query(kind: str) -> str:
-    """Current beliefs of one kind by their ids; the kind comes from the declarations."""
-    return f"UNWIND $ids AS id MATCH (s)-[e:{kind} {{bid: id}}]->(d) RETURN {BELIEF}"
-
-
-_BELIEFS = tuple(belief_query(kind) for kind in EDGE_KINDS)
+_BELIEFS = tuple(
+    listing(BELIEF, f"UNWIND $ids AS id MATCH (s)-[e:{kind} {{bid: id}}]->(d)") for kind in EDGE_KINDS
+)
 
 
 def service_key(collection: str, key: str) -> str:
@@ -129,11 +128,13 @@ class Neo4jEngine:
         self._counters = dict(counters)
         self._sources = list(sources)
         self._origins = dict(origins)
+        # A graph without keyed claims is not asked for them with every identifier.
+        self._any_keyed = counters.get("keyed", 0) > 0
         self._rkeys: dict[int, str] = {}
         self._services: dict[tuple[str, str], Any | None] = {}
 
     def _rows(self, query: str, **parameters: Any) -> list[list[Any]]:
-        return self._tx.run(query, parameters).values()
+        return rows(self._tx, query, **parameters)
 
     def sources(self) -> list[SourceRow]:
         return self._sources
@@ -167,12 +168,12 @@ class Neo4jEngine:
 
     def held(self, sid: int, type: str, after: str, limit: int) -> list[tuple[str, Micros | None]]:
         prefix = f"{sid}/"
-        rows = self._rows(_HELD, prefix=prefix, after=index_key(prefix + after), type=type, limit=limit)
-        return [(key.removeprefix(prefix), gone_at) for key, gone_at in rows]
+        found = self._rows(_HELD, prefix=prefix, after=index_key(prefix + after), type=type, limit=limit)
+        return [(key.removeprefix(prefix), gone_at) for key, gone_at in found]
 
     def idents(self, texts: Collection[str]) -> dict[str, IdentRow]:
-        rows = self._rows(_IDENTS, texts=[index_key(text) for text in texts])
-        return {row[1]: codec.ident_row(row) for row in rows}
+        found = self._rows(_IDENTS, texts=[index_key(text) for text in texts])
+        return {row[1]: codec.ident_row(row) for row in found}
 
     def idents_by_id(self, iids: Collection[int]) -> dict[int, IdentRow]:
         if not iids:
@@ -206,8 +207,8 @@ class Neo4jEngine:
         ]
 
     def beliefs_touching(self, nids: Collection[int]) -> list[BeliefRow]:
-        rows = self._rows(_BELIEFS_TOUCHING, ids=list(nids))
-        return list({row[0]: codec.belief_row(row) for row in rows}.values())
+        found = self._rows(_BELIEFS_TOUCHING, ids=list(nids))
+        return list({row[0]: codec.belief_row(row) for row in found}.values())
 
     def derived(self, anchors: Collection[int]) -> list[BeliefRow]:
         handles = self._rows(_DERIVED, anchors=list(anchors))
@@ -222,8 +223,8 @@ class Neo4jEngine:
         return [codec.join_row(row) for row in self._rows(_JOINS_ANCHORED, ids=list(anchors))]
 
     def joins_touching(self, iids: Collection[int]) -> list[JoinRow]:
-        rows = self._rows(_JOINS_TOUCHING, ids=list(iids))
-        return list({row[0]: codec.join_row(row) for row in rows}.values())
+        found = self._rows(_JOINS_TOUCHING, ids=list(iids))
+        return list({row[0]: codec.join_row(row) for row in found}.values())
 
     def keyed_rows(self, kids: Collection[int]) -> list[KeyedRow]:
         if not kids:
@@ -231,10 +232,12 @@ class Neo4jEngine:
         return [codec.keyed_row(row) for row in self._rows(_KEYED_ROWS, ids=list(kids))]
 
     def keyed_touching(self, iids: Collection[int]) -> list[KeyedRow]:
-        rows = self._rows(_KEYED_TOUCHING, ids=list(iids))
-        return list({row[0]: codec.keyed_row(row) for row in rows}.values())
+        found = self._rows(_KEYED_TOUCHING, ids=list(iids))
+        return list({row[0]: codec.keyed_row(row) for row in found}.values())
 
     def keyed_keys(self, rule: str, keys: Collection[str]) -> set[str]:
+        if not self._any_keyed:
+            return set()
         asked = {codec.place_of(rule, key): key for key in keys}
         return {asked[row[0]] for row in self._rows(_KEYED_KEYS, places=list(asked))}
 
@@ -263,9 +266,9 @@ class Neo4jEngine:
         query = (
             f"MATCH (k:Keyed) WHERE {' AND '.join(where)} WITH k ORDER BY {order} LIMIT $limit"
             " OPTIONAL MATCH (r:Item {num: k.ref}) OPTIONAL MATCH (b:Item {num: k.by})"
-            f" RETURN {_K}, {IDENT.format('r')}, {IDENT.format('b')} ORDER BY {order}"
+            f" WITH k, r, b ORDER BY {order} RETURN collect([{_K}, {IDENT.format('r')}, {IDENT.format('b')}])"
         )
-        rows = self._rows(
+        found = self._rows(
             (query),
             place=codec.place_of(rule, key),
             role=role,
@@ -279,7 +282,7 @@ class Neo4jEngine:
                 codec.ident_row(row[12:18]) if row[12] is not None else None,
                 codec.ident_row(row[18:24]) if row[18] is not None else None,
             )
-            for row in rows
+            for row in found
         ]
 
     def used(self, idents: Collection[IdentRow]) -> set[int]:
@@ -288,6 +291,7 @@ class Neo4jEngine:
         return {row[0] for row in self._rows(_USED, asked=[[i.iid, i.nid] for i in idents])}
 
     def apply(self, changes: Changes) -> None:
+        self._any_keyed = self._any_keyed or bool(changes.new_keyed)
         apply(self._tx, changes, self._rkeys)
 
     # service records -----------------------------------------------------------------------------------
@@ -295,8 +299,8 @@ class Neo4jEngine:
     def service_get(self, collection: str, key: str) -> Any | None:
         if (collection, key) in self._services:
             return self._services[collection, key]
-        rows = self._rows(_SERVICE, skey=service_key(collection, key))
-        return from_json(rows[0][0]) if rows else None
+        found = self._rows(_SERVICE, skey=service_key(collection, key))
+        return from_json(found[0][0]) if found else None
 
     def service_put(self, collection: str, key: str, value: Any) -> None:
         # Through JSON, so that what is read back in this transaction is what later ones read.
@@ -328,12 +332,13 @@ def matching(tx: ManagedTransaction, scheme: str, value: str) -> list[IdentRow]:
     """Live identifiers of a scheme with this value, under any scope."""
     if scheme not in SCHEMES:
         return []
-    return [codec.ident_row(row) for row in tx.run(_MATCHING, text=index_key(f"{scheme}={value}")).values()]
+    found = rows(tx, _MATCHING, text=index_key(f"{scheme}={value}"))
+    return list({row[0]: codec.ident_row(row) for row in found}.values())
 
 
 def services(
     tx: ManagedTransaction, collection: str, prefix: str, after: str, limit: int
 ) -> list[tuple[str, Any]]:
     """Service records by key, whose key has the prefix and lies behind ``after``."""
-    rows = tx.run(SERVICES, service_range(collection, prefix, after, limit)).values()
-    return [(key, from_json(value)) for key, value in rows if key.startswith(prefix)]
+    found = rows(tx, SERVICES, **service_range(collection, prefix, after, limit))
+    return [(key, from_json(value)) for key, value in found if key.startswith(prefix)]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
-from typing import Any
 
 from neo4j import ManagedTransaction
 
 from app.store.neo4j import past
 from app.store.neo4j.codec import edge_type, handle_of
+from app.store.neo4j.rows import listing, rows
 from app.store.rows import EDGE_KINDS
 from graph_schema.edges import EDGE_CODES, EdgeKind
 from graph_schema.values import Direction, Expansion, Moment, Step
@@ -20,7 +20,7 @@ _BY_TYPE = {kind.value: (kind, code) for kind, code in EDGE_CODES.items()}
 
 # Answered from Neo4j's count store.
 _ANY_SAME = f"MATCH ()-[e:{EdgeKind.SAME_AS}]->() RETURN count(e)"
-_AMONG_SAME = "UNWIND $ids AS id MATCH (n:Same {num: id}) RETURN id"
+_AMONG_SAME = listing("id", "UNWIND $ids AS id MATCH (n:Same {num: id})")
 
 #: Only what a filter needs is read.
 _AS_OF = "(e.since IS NULL OR e.since <= $at) AND (e.until IS NULL OR e.until > $at)"
@@ -34,9 +34,9 @@ def step_query(codes: tuple[int, ...], end: str, as_of: bool, origins: bool, sam
     where = f" WHERE {_AS_OF}" if as_of else ""
     ends = "id, b.num" if end == "src" else "b.num, id"
     marked = "b:Same" if same else "false"
-    return (
-        f"UNWIND $ids AS id MATCH (a:Item {{num: id}}) MATCH (a){pattern}(b){where}"
-        f" RETURN {ends}, type(e), e.bid, {marked}, {'e.oid' if origins else 'null'}"
+    return listing(
+        f"{ends}, type(e), e.bid, {marked}, {'e.oid' if origins else 'null'}",
+        f"UNWIND $ids AS id MATCH (a:Item {{num: id}}) MATCH (a){pattern}(b){where}",
     )
 
 
@@ -78,7 +78,7 @@ class _Hop:
             return reached
         if self._rev is not None:
             return self._close(reached, reached, same)
-        marked = self._tx.run(_AMONG_SAME, ids=sorted(reached)).values()
+        marked = rows(self._tx, _AMONG_SAME, ids=sorted(reached))
         return self._close(reached, {row[0] for row in marked}, same)
 
     def closed_reached(self, handles: Collection[int], same: dict[int, Step]) -> None:
@@ -108,12 +108,12 @@ class _Hop:
             return self._past_steps(handles, end, codes, self._rev, counted)
         as_of, origins = self._moment.as_of, self._origins
         query = step_query(tuple(codes), end, as_of is not None, origins is not None, self._any_same)
-        rows = self._tx.run(query, ids=sorted(handles), at=as_of).values()
+        leaving = rows(self._tx, query, ids=sorted(handles), at=as_of)
         if self._any_same:
             far = 1 if end == "src" else 0
-            self._marked.update(row[far] for row in rows if row[4])
+            self._marked.update(row[far] for row in leaving if row[4])
         found: list[Step] = []
-        for src, dst, type_, bid, _, oid in rows:
+        for src, dst, type_, bid, _, oid in leaving:
             if origins is not None and oid not in origins:
                 if counted:
                     self.hidden[src if end == "src" else dst] += 1
@@ -125,10 +125,10 @@ class _Hop:
     def _past_steps(
         self, handles: Collection[int], end: str, codes: Sequence[int], rev: int, counted: bool
     ) -> list[Step]:
-        rows: Iterable[tuple[Any, ...]] = past.beliefs_at(self._tx, handles, end, codes, rev)
+        held = past.beliefs_at(self._tx, handles, end, codes, rev)
         as_of = self._moment.as_of
         found: list[Step] = []
-        for src, dst, kind, bid, since, until, oid in rows:
+        for src, dst, kind, bid, since, until, oid in held:
             if as_of is not None and (
                 (since is not None and since > as_of) or (until is not None and until <= as_of)
             ):

@@ -8,7 +8,8 @@ from typing import Any
 from neo4j import ManagedTransaction
 
 from app.store.neo4j import codec
-from app.store.neo4j.codec import KEY_MAX, NODE, index_key
+from app.store.neo4j.codec import NODE, index_key
+from app.store.neo4j.rows import rows
 from app.store.neo4j.schema import indexed_property
 from app.store.rows import NODE_CODES, NodeRow
 from graph_schema.kinds import KINDS, NodeKind
@@ -34,12 +35,12 @@ def ordered(
         behind = mark
         while True:
             text, more = page_query(column, narrow, ordering.descending, behind)
-            rows = tx.run((text), {**values, **more, "limit": limit}).values()
-            for row in rows:
+            page = rows(tx, text, **values, **more, limit=limit)
+            for row in page:
                 yield codec.node_row(row)
-            if len(rows) < limit:
+            if len(page) < limit:
                 break
-            last = codec.node_row(rows[-1])
+            last = codec.node_row(page[-1])
             value = {"name": last.name, "createdAt": last.created_at}.get(column)
             behind = (value, last.id)
             limit = min(_MOST, 2 * limit)
@@ -76,9 +77,12 @@ def page_query(
             # One bound that the index can seek by, and what of the bound itself is behind the mark.
             condition = f"n.{column} {than}= $value AND (n.{column} {than} $value OR n.id {than} $id)"
         order = f"n.kind {way}, n.{column} {way}, n.id {way}"
+    # Left alone, the planner scans where it could seek; where declared properties narrow, it may choose.
+    key = "id" if column == "undated" else column
+    hint = "" if narrow else f" USING INDEX SEEK n:Item(kind, {key})"
     text = (
-        f"MATCH (n:Item) WHERE n.kind = $kind AND {condition}{narrow} AND n.live"
-        f" WITH n ORDER BY {order} LIMIT $limit RETURN {NODE.format('n')} ORDER BY {order}"
+        f"MATCH (n:Item){hint} WHERE n.kind = $kind AND {condition}{narrow} AND n.live"
+        f" WITH n ORDER BY {order} LIMIT $limit RETURN collect([{NODE.format('n')}])"
     )
     return text, values
 
@@ -86,26 +90,15 @@ def page_query(
 def narrowed(kind: NodeKind, where: Sequence[Filter]) -> tuple[str, dict[str, Any]]:
     """Conditions that the database can check: equality of a declared property with a text.
 
-    Only such as let through everything that :func:`graph_schema.filters.matches` would: a text that reads
-    as a number equals numbers too, and those are not kept for the index."""
+    Only such as let through everything that :func:`graph_schema.filters.matches` would."""
     conditions: list[str] = []
     values: dict[str, Any] = {}
     for condition in where:
         if condition.key not in KINDS[kind].properties:
             continue
         wanted = condition.value if condition.op is FilterOp.IN else [condition.value]
-        if condition.op in (FilterOp.EQ, FilterOp.IN) and all(_is_plain_text(w) for w in wanted):
+        if condition.op in (FilterOp.EQ, FilterOp.IN) and all(codec.filterable(w) for w in wanted):
             name = f"w{len(values)}"
             values[name] = wanted
             conditions.append(f" AND n.{indexed_property(condition.key)} IN ${name}")
     return "".join(conditions), values
-
-
-def _is_plain_text(value: Any) -> bool:
-    if not isinstance(value, str) or len(value) > KEY_MAX:
-        return False
-    try:
-        float(value)
-    except ValueError:
-        return True
-    return False

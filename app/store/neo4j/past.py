@@ -10,45 +10,44 @@ from neo4j import ManagedTransaction
 
 from app.store.answers import SourceNames, composed, order_value
 from app.store.neo4j import codec
+from app.store.neo4j.rows import listing, rows
 from app.store.rows import NODE_CODES, Fact, NodeRow
 from graph_schema.kinds import NodeKind
 from graph_schema.times import Micros
 from graph_schema.values import Order, Ordering
 
-_REVISION = "MATCH (r:Revision) WHERE r.at <= $at RETURN max(r.rev)"
-_NAMED = """
-UNWIND $ids AS id MATCH (i:Item {num: id}) WHERE i:Ident AND i.dead IS NULL AND i.isince <= $rev
-RETURN id AS iid, coalesce(i.names, id) AS nid
-UNION ALL
-UNWIND $ids AS id MATCH (p:PastIdent {iid: id}) WHERE p.since <= $rev AND p.until > $rev
-RETURN id AS iid, p.nid AS nid
-"""
-_REDIRECTS = "UNWIND $ids AS id MATCH (i:Item {num: id}) WHERE i:Ident RETURN id, coalesce(i.names, id)"
-_MEMBERS = """
-UNWIND $ids AS id MATCH (i:Item {num: id})
-WHERE i:Ident AND i.names IS NULL AND i.dead IS NULL AND i.isince <= $rev
-RETURN id AS nid, id AS iid
-UNION ALL
-UNWIND $ids AS id MATCH (i:Ident {names: id}) WHERE i.dead IS NULL AND i.isince <= $rev
-RETURN id AS nid, i.num AS iid
-UNION ALL
-UNWIND $ids AS id MATCH (p:PastIdent {nid: id}) WHERE p.since <= $rev AND p.until > $rev
-RETURN id AS nid, p.iid AS iid
-"""
-_TEXTS = f"UNWIND $ids AS id MATCH (i:Item {{num: id}}) WHERE i:Ident RETURN {codec.IDENT.format('i')}"
-_NODES = (
-    f"UNWIND $ids AS id MATCH (n:Item {{num: id}}) WHERE n.kind IS NOT NULL RETURN {codec.NODE.format('n')}"
+_REVISION = "MATCH (r:Revision) WHERE r.at <= $at RETURN r.rev ORDER BY r.at DESC LIMIT 1"
+_NAMED = listing(
+    "id, nid",
+    "UNWIND $ids AS id MATCH (i:Item {num: id}) WHERE i:Ident AND i.dead IS NULL AND i.isince <= $rev"
+    " WITH id, coalesce(i.names, id) AS nid",
+    "UNWIND $ids AS id MATCH (p:PastIdent {iid: id}) WHERE p.since <= $rev AND p.until > $rev"
+    " WITH id, p.nid AS nid",
 )
-_PAST_FACTS = """
-UNWIND $ids AS id MATCH (p:PastFact {iid: id}) WHERE p.since <= $rev AND p.until > $rev RETURN p.fact
-"""
-_OF_KIND = """
-MATCH (i:Ident) WHERE i.ikind = $kind AND i.dead IS NULL AND i.isince <= $rev
-RETURN coalesce(i.names, i.num) AS nid
-UNION
-MATCH (p:PastIdent) WHERE p.since <= $rev AND p.until > $rev
-MATCH (i:Item {num: p.iid}) WHERE i.ikind = $kind RETURN p.nid AS nid
-"""
+_REDIRECTS = listing("id, coalesce(i.names, id)", "UNWIND $ids AS id MATCH (i:Item {num: id}) WHERE i:Ident")
+_MEMBERS = listing(
+    "id, iid",
+    "UNWIND $ids AS id MATCH (i:Item {num: id})"
+    " WHERE i:Ident AND i.names IS NULL AND i.dead IS NULL AND i.isince <= $rev WITH id, id AS iid",
+    "UNWIND $ids AS id MATCH (i:Ident {names: id}) WHERE i.dead IS NULL AND i.isince <= $rev"
+    " WITH id, i.num AS iid",
+    "UNWIND $ids AS id MATCH (p:PastIdent {nid: id}) WHERE p.since <= $rev AND p.until > $rev"
+    " WITH id, p.iid AS iid",
+)
+_TEXTS = listing(codec.IDENT.format("i"), "UNWIND $ids AS id MATCH (i:Item {num: id}) WHERE i:Ident")
+_NODES = listing(
+    codec.NODE.format("n"), "UNWIND $ids AS id MATCH (n:Item {num: id}) WHERE n.kind IS NOT NULL"
+)
+_PAST_FACTS = listing(
+    "p.fact", "UNWIND $ids AS id MATCH (p:PastFact {iid: id}) WHERE p.since <= $rev AND p.until > $rev"
+)
+_OF_KIND = listing(
+    "nid",
+    "MATCH (i:Ident) WHERE i.ikind = $kind AND i.dead IS NULL AND i.isince <= $rev"
+    " WITH coalesce(i.names, i.num) AS nid",
+    "MATCH (p:PastIdent) WHERE p.since <= $rev AND p.until > $rev"
+    " MATCH (i:Item {num: p.iid}) WHERE i.ikind = $kind WITH p.nid AS nid",
+)
 _COLUMNS = (
     "coalesce(e.src, s.num), coalesce(e.dst, d.num), coalesce(e.kind, type(e)), e.bid,"
     " e.since, e.until, e.oid"
@@ -58,12 +57,13 @@ _HELD = "e.recorded <= $rev AND coalesce(e.retired > $rev, true)"
 
 def revision_at(tx: ManagedTransaction, known_at: Micros) -> int:
     """The last revision made at or before a time; 0 before the first."""
-    return tx.run(_REVISION, at=known_at).values()[0][0] or 0
+    found = tx.run(_REVISION, at=known_at).values()
+    return found[0][0] if found else 0
 
 
 def node_by_ident(tx: ManagedTransaction, iids: Collection[int], rev: int) -> dict[int, int]:
     """The node that each identifier named at a revision; absent where it named none."""
-    return dict(tx.run(_NAMED, ids=list(iids), rev=rev).values())
+    return dict(rows(tx, _NAMED, ids=list(iids), rev=rev))
 
 
 def nodes_of(tx: ManagedTransaction, iids: Collection[int], rev: int) -> list[int]:
@@ -71,7 +71,7 @@ def nodes_of(tx: ManagedTransaction, iids: Collection[int], rev: int) -> list[in
     named = node_by_ident(tx, iids, rev)
     missing = [i for i in iids if i not in named]
     if missing:
-        named.update((iid, nid) for iid, nid in tx.run(_REDIRECTS, ids=missing).values())
+        named.update((iid, nid) for iid, nid in rows(tx, _REDIRECTS, ids=missing))
     handles = list(dict.fromkeys(named[i] for i in iids if i in named))
     existing = _members(tx, handles, rev)
     return [h for h in handles if existing.get(h)]
@@ -80,7 +80,7 @@ def nodes_of(tx: ManagedTransaction, iids: Collection[int], rev: int) -> list[in
 def _members(tx: ManagedTransaction, handles: Collection[int], rev: int) -> dict[int, list[int]]:
     """Identifiers of each node at a revision."""
     found: dict[int, list[int]] = defaultdict(list)
-    for nid, iid in tx.run(_MEMBERS, ids=list(set(handles)), rev=rev).values():
+    for nid, iid in rows(tx, _MEMBERS, ids=list(set(handles)), rev=rev):
         found[nid].append(iid)
     return found
 
@@ -91,7 +91,7 @@ def nodes(
     """Nodes as they were at a revision; those that did not exist are left out."""
     members = _members(tx, handles, rev)
     iids = [i for ids in members.values() for i in ids]
-    idents = {row[0]: codec.ident_row(row) for row in tx.run(_TEXTS, ids=iids).values()}
+    idents = {row[0]: codec.ident_row(row) for row in rows(tx, _TEXTS, ids=iids)}
     facts = _facts(tx, set(iids), {ident.nid for ident in idents.values()}, rev)
     found: dict[int, NodeRow] = {}
     for nid, ids in members.items():
@@ -105,11 +105,11 @@ def _facts(
 ) -> dict[int, list[Fact]]:
     """Facts on identifiers at a revision: those that still stand, and those that do no more."""
     found: dict[int, list[Fact]] = defaultdict(list)
-    for row in tx.run(_NODES, ids=list(current)).values():
+    for row in rows(tx, _NODES, ids=list(current)):
         for fact in codec.node_row(row).facts:
             if fact.iid in iids and fact.since <= rev:
                 found[fact.iid].append(fact)
-    for (raw,) in tx.run(_PAST_FACTS, ids=list(iids), rev=rev).values():
+    for (raw,) in rows(tx, _PAST_FACTS, ids=list(iids), rev=rev):
         fact = codec.fact_row(bytes(raw))
         found[fact.iid].append(fact)
     return found
@@ -124,8 +124,8 @@ def of_kind(
     mark: tuple[Any, str] | None,
 ) -> Iterator[NodeRow]:
     """All nodes of a kind at a revision, in order, behind a mark."""
-    rows = tx.run(_OF_KIND, kind=NODE_CODES[kind], rev=rev).values()
-    found = list(nodes(tx, [row[0] for row in rows], rev, names).values())
+    asked = {row[0] for row in rows(tx, _OF_KIND, kind=NODE_CODES[kind], rev=rev)}
+    found = list(nodes(tx, asked, rev, names).values())
     found.sort(key=lambda n: n.id, reverse=ordering.descending)
     found.sort(key=lambda n: _sortable(n, ordering), reverse=ordering.descending)
     if ordering.by is Order.CREATED_AT:
@@ -163,19 +163,19 @@ def beliefs_at(
     iids = {i for ids in members.values() for i in ids}
     if not iids:
         return []
-    today = {row[1] for row in tx.run(_REDIRECTS, ids=list(iids)).values()}
+    today = {row[1] for row in rows(tx, _REDIRECTS, ids=list(iids))}
     types = "|".join([*(codec.edge_type(code) for code in codes), codec.PAST])
     pattern = f"(s)-[e:{types}]->(d)" if end == "src" else f"(d)<-[e:{types}]-(s)"
     start = "s" if end == "src" else "d"
-    query = (
-        f"UNWIND $ids AS id MATCH ({start}:Item {{num: id}}) MATCH {pattern} WHERE {_HELD} RETURN {_COLUMNS}"
+    query = listing(
+        _COLUMNS, f"UNWIND $ids AS id MATCH ({start}:Item {{num: id}}) MATCH {pattern} WHERE {_HELD}"
     )
     wanted, side = set(codes), 0 if end == "src" else 1
-    rows = []
-    for row in tx.run((query), ids=list(today), rev=rev).values():
+    held = []
+    for row in rows(tx, query, ids=list(today), rev=rev):
         if not isinstance(row[2], int):
             row[2] = codec.edge_code(row[2])
         if row[2] in wanted and row[side] in iids:
-            rows.append(row)
-    named = node_by_ident(tx, {i for row in rows for i in row[:2]}, rev)
-    return [(named[row[0]], named[row[1]], *row[2:7]) for row in rows]
+            held.append(row)
+    named = node_by_ident(tx, {i for row in held for i in row[:2]}, rev)
+    return [(named[row[0]], named[row[1]], *row[2:7]) for row in held]

@@ -15,6 +15,7 @@ from app.store.neo4j.connection import Connection
 from app.store.neo4j.engine import matching, services
 from app.store.neo4j.expanding import expand
 from app.store.neo4j.finding import ordered
+from app.store.neo4j.rows import listing, rows
 from app.store.neo4j.schema import PAST
 from app.store.rows import EDGE_KINDS, NODE_KINDS, BeliefRow
 from graph_schema import filters
@@ -40,45 +41,46 @@ from graph_schema.values import (
 
 T = TypeVar("T")
 
-_SOURCES = "MATCH (s:Source) RETURN s.sid, s.name, s.type, s.space"
-_ORIGINS = "MATCH (o:Origin) RETURN o.oid, o.sids"
+_SOURCES = listing("s.sid, s.name, s.type, s.space", "MATCH (s:Source)")
+_ORIGINS = listing("o.oid, o.sids", "MATCH (o:Origin)")
 _LIVE_OF = """
 UNWIND $ids AS id MATCH (i:Item {num: id}) MATCH (n:Item {num: coalesce(i.names, id)}) WHERE n.live
-RETURN DISTINCT n.num
+WITH DISTINCT n.num AS num RETURN collect([num])
 """
-_BY_TEXT = "MATCH (i:Ident {text: $text}) RETURN i.num"
+_BY_TEXT = listing("i.num", "MATCH (i:Ident {text: $text})")
 _BY_PREFIX = """
-MATCH (i:Ident) WHERE i.text STARTS WITH $prefix AND i.dead IS NULL RETURN i.num ORDER BY i.text LIMIT 50
+MATCH (i:Ident) WHERE i.text STARTS WITH $prefix AND i.dead IS NULL
+WITH i ORDER BY i.text LIMIT 50 RETURN collect([i.num])
 """
 _BY_NAME = """
 UNWIND $kinds AS kind MATCH (n:Item {kind: kind, name: $name}) WHERE n.live
-MATCH (i:Ident {text: n.id}) RETURN i.num ORDER BY n.id
+MATCH (i:Ident {text: n.id}) WITH n, i ORDER BY n.id RETURN collect([i.num])
 """
 _FOUND = """
 MATCH (k:Keyed) WHERE k.place = $place AND k.role IS NOT NULL AND k.when IS NOT NULL AND k.ref IS NOT NULL
-RETURN DISTINCT k.ref
+WITH DISTINCT k.ref AS ref RETURN collect([ref])
 """
-_NODES = f"UNWIND $ids AS id MATCH (n:Item {{num: id}}) WHERE n.live RETURN {NODE.format('n')}"
-_LABELS = """
-UNWIND $ids AS id MATCH (n:Item {num: id}) WHERE n.kind IS NOT NULL
-RETURN id, coalesce(n.fullId, n.id), n.kind, coalesce(n.fullName, n.name)
-"""
+_NODES = listing(NODE.format("n"), "UNWIND $ids AS id MATCH (n:Item {num: id}) WHERE n.live")
+_LABELS = listing(
+    "id, coalesce(n.fullId, n.id), n.kind, coalesce(n.fullName, n.name)",
+    "UNWIND $ids AS id MATCH (n:Item {num: id}) WHERE n.kind IS NOT NULL",
+)
 _ENDS = "coalesce(s.fullId, s.id), coalesce(d.fullId, d.id)"
 _EDGES = tuple(
-    (f"UNWIND $ids AS id MATCH (s)-[e:{type_} {{bid: id}}]->(d) RETURN {BELIEF}, {_ENDS}")
+    listing(f"{BELIEF}, {_ENDS}", f"UNWIND $ids AS id MATCH (s)-[e:{type_} {{bid: id}}]->(d)")
     for type_ in (*EDGE_KINDS, PAST)
 )
 
 
 def source_names(tx: ManagedTransaction) -> dict[int, tuple[str, str, str]]:
     """(name, type, space) of every source by its id."""
-    return {row[0]: (row[1], row[2], row[3]) for row in tx.run(_SOURCES).values()}
+    return {row[0]: (row[1], row[2], row[3]) for row in rows(tx, _SOURCES)}
 
 
 def origin_names(tx: ManagedTransaction) -> dict[int, tuple[str, ...]]:
     """Names of the sources behind each origin."""
     names = source_names(tx)
-    return {oid: tuple(names[sid][0] for sid in sids) for oid, sids in tx.run(_ORIGINS).values()}
+    return {oid: tuple(names[sid][0] for sid in sids) for oid, sids in rows(tx, _ORIGINS)}
 
 
 def readable_origins(tx: ManagedTransaction, spaces: Spaces) -> list[int] | None:
@@ -86,7 +88,7 @@ def readable_origins(tx: ManagedTransaction, spaces: Spaces) -> list[int] | None
     if spaces is None:
         return None
     names = source_names(tx)
-    return [oid for oid, sids in tx.run(_ORIGINS).values() if all(names[sid][2] in spaces for sid in sids)]
+    return [oid for oid, sids in rows(tx, _ORIGINS) if all(names[sid][2] in spaces for sid in sids)]
 
 
 class Reads:
@@ -107,7 +109,7 @@ class Reads:
             if known_at is not None:
                 handles = past.nodes_of(tx, iids, past.revision_at(tx, known_at))
             else:
-                handles = [row[0] for row in tx.run(_LIVE_OF, ids=iids).values()]
+                handles = [row[0] for row in rows(tx, _LIVE_OF, ids=iids)]
             if spaces is not None:
                 nodes = get(tx, handles, known_at, spaces)
                 handles = [h for h, node in zip(handles, nodes, strict=True) if node is not None]
@@ -126,7 +128,7 @@ class Reads:
 
         def work(tx: ManagedTransaction) -> Iterable[Sequence[Any]]:
             if known_at is None:
-                return tx.run(_LABELS, ids=list(handles)).values()
+                return rows(tx, _LABELS, ids=list(handles))
             found = past.nodes(tx, handles, past.revision_at(tx, known_at), source_names(tx))
             return [(n.nid, n.id, n.kind, n.name) for n in found.values()]
 
@@ -154,10 +156,10 @@ class Reads:
             items: list[Node] = []
             names = source_names(tx)
             if known_at is not None:
-                rows = past.of_kind(tx, kind, past.revision_at(tx, known_at), names, ordering, mark)
+                nodes = past.of_kind(tx, kind, past.revision_at(tx, known_at), names, ordering, mark)
             else:
-                rows = ordered(tx, kind, where, ordering, mark, first + 1)
-            for row in rows:
+                nodes = ordered(tx, kind, where, ordering, mark, first + 1)
+            for row in nodes:
                 node = to_node(row, names, spaces)
                 if node is not None and filters.matches(node, where):
                     items.append(node)
@@ -217,7 +219,7 @@ def get(
     if known_at is not None:
         found = past.nodes(tx, handles, past.revision_at(tx, known_at), names)
     else:
-        found = {row[0]: codec.node_row(row) for row in tx.run(_NODES, ids=list(handles)).values()}
+        found = {row[0]: codec.node_row(row) for row in rows(tx, _NODES, ids=list(handles))}
     return [to_node(found[h], names, spaces) if h in found else None for h in handles]
 
 
@@ -232,7 +234,7 @@ def _beliefs(tx: ManagedTransaction, handles: Iterable[int]) -> dict[int, tuple[
         missing = set(bids)
         for place in (kind, len(EDGE_KINDS)):
             if missing:
-                for row in tx.run(_EDGES[place], ids=sorted(missing)).values():
+                for row in rows(tx, _EDGES[place], ids=sorted(missing)):
                     belief = codec.belief_row(row)
                     found[codec.handle_of(belief.bid, belief.kind)] = (belief, row[14], row[15])
                     missing.discard(belief.bid)
@@ -247,12 +249,12 @@ def _identifiers(tx: ManagedTransaction, text: str) -> list[int]:
         prefix = _commit_prefix(text)
         if prefix is None:
             raise
-        return [row[0] for row in tx.run(_BY_PREFIX, prefix=f"git.sha={prefix}").values()]
+        return [row[0] for row in rows(tx, _BY_PREFIX, prefix=f"git.sha={prefix}")]
     if not SCHEMES[asked.scheme].joins:
         return _found(tx, asked)
-    rows = tx.run(_BY_TEXT, text=index_key(str(asked))).values()
-    if rows:
-        return [rows[0][0]]
+    exact = rows(tx, _BY_TEXT, text=index_key(str(asked)))
+    if exact:
+        return [exact[0][0]]
     if asked.scope is None:
         return [i.iid for i in matching(tx, asked.scheme, asked.value)]
     return []
@@ -260,10 +262,10 @@ def _identifiers(tx: ManagedTransaction, text: str) -> list[int]:
 
 def _found(tx: ManagedTransaction, asked: Identifier) -> list[int]:
     if asked.scheme == "name":
-        rows = tx.run(_BY_NAME, kinds=list(range(len(NODE_KINDS))), name=index_key(asked.value))
+        found = rows(tx, _BY_NAME, kinds=list(range(len(NODE_KINDS))), name=index_key(asked.value))
     else:
-        rows = tx.run(_FOUND, place=codec.place_of("find", str(asked)))
-    return [row[0] for row in rows.values()]
+        found = rows(tx, _FOUND, place=codec.place_of("find", str(asked)))
+    return [row[0] for row in found]
 
 
 def _commit_prefix(text: str) -> str | None:

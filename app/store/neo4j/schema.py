@@ -77,9 +77,11 @@ def _declared() -> tuple[str, ...]:
     nodes = [_index("Item", "kind", key) for key in ("id", "name", "createdAt")]
     nodes += [_index("Item", "kind", indexed_property(key)) for key in filtered]
     beliefs = [_belief_index(type_) for type_ in (*EdgeKind, PAST)]
+    # Lucene follows in the background: a commit need not wait for it, and a search does so itself.
     words = (
         f"CREATE FULLTEXT INDEX {TEXT_INDEX} IF NOT EXISTS FOR (n:{'|'.join(NodeKind)}) ON EACH [n.words]"
-        " OPTIONS {indexConfig: {`fulltext.analyzer`: 'standard-folding'}}"
+        " OPTIONS {indexConfig: {`fulltext.analyzer`: 'standard-folding',"
+        " `fulltext.eventually_consistent`: true}}"
     )
     return (*nodes, *beliefs, words)
 

@@ -11,6 +11,7 @@ from neo4j import ManagedTransaction
 
 from app.store.neo4j.connection import Connection
 from app.store.neo4j.reading import get
+from app.store.neo4j.rows import rows
 from app.store.neo4j.schema import TEXT_INDEX
 from app.store.rows import NODE_CODES
 from app.store.text_query import fts_query
@@ -25,8 +26,10 @@ _MAX_DIMENSIONS = 4_096
 _TEXT = """
 CALL db.index.fulltext.queryNodes($index, $words, {limit: $limit}) YIELD node, score
 WITH node, score, node.kind AS kind
-RETURN CASE WHEN $kinds = [] OR kind IN $kinds THEN node.num END, score ORDER BY score DESC, node.num
+WITH CASE WHEN $kinds = [] OR kind IN $kinds THEN node.num END AS num, score ORDER BY score DESC, node.num
+RETURN collect([num, score])
 """
+_CAUGHT_UP = "CALL db.index.fulltext.awaitEventuallyConsistentIndexRefresh()"
 _MODEL = "MATCH (m:VectorModel {key: $model}) RETURN m.label, m.size"
 _NEW_MODEL = """
 MERGE (m:VectorModel {key: $model}) ON CREATE SET m.label = $label, m.size = $size RETURN m.label, m.size
@@ -34,7 +37,7 @@ MERGE (m:VectorModel {key: $model}) ON CREATE SET m.label = $label, m.size = $si
 _VECTORS = """
 CALL db.index.vector.queryNodes($index, $limit, $vector) YIELD node, score
 MATCH (n:Item {num: node.num}) WHERE n.live AND ($kinds = [] OR n.kind IN $kinds)
-RETURN n.num, 2 * score - 1 AS cosine ORDER BY cosine DESC, n.num
+WITH n.num AS num, 2 * score - 1 AS cosine ORDER BY cosine DESC, num RETURN collect([num, cosine])
 """
 
 
@@ -61,14 +64,15 @@ class Searches:
         codes = [NODE_CODES[k] for k in kinds]
 
         def work(tx: ManagedTransaction) -> list[Hit]:
+            tx.run(_CAUGHT_UP).consume()
             limit = max(_ENOUGH, 4 * first)
             while True:
-                rows = tx.run(_TEXT, index=TEXT_INDEX, words=query, kinds=codes, limit=limit).values()
-                hits = [Hit(num, score) for num, score in rows if num is not None]
+                found = rows(tx, _TEXT, index=TEXT_INDEX, words=query, kinds=codes, limit=limit)
+                hits = [Hit(num, score) for num, score in found if num is not None]
                 if spaces is not None:
                     seen = get(tx, [h.handle for h in hits], None, spaces)
                     hits = [hit for hit, node in zip(hits, seen, strict=True) if node is not None]
-                if len(hits) >= first or len(rows) < limit:
+                if len(hits) >= first or len(found) < limit:
                     return hits[:first]
                 limit *= 10
 
@@ -130,9 +134,9 @@ class Searches:
             limit = first if not codes else 4 * first
             total = tx.run(f"MATCH (v:{label}) RETURN count(v)").values()[0][0]
             while True:
-                rows = tx.run(_VECTORS, index=_index(label), limit=limit, vector=values, kinds=codes).values()
-                if len(rows) >= first or limit >= total:
-                    return [Hit(num, score) for num, score in rows[:first]]
+                found = rows(tx, _VECTORS, index=_index(label), limit=limit, vector=values, kinds=codes)
+                if len(found) >= first or limit >= total:
+                    return [Hit(num, score) for num, score in found[:first]]
                 limit = min(total, 10 * limit)
 
         return self._connection.read(work)

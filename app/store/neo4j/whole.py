@@ -13,6 +13,7 @@ from app.store.neo4j import codec
 from app.store.neo4j.codec import BELIEF, IDENT, JOIN, KEYED, NODE
 from app.store.neo4j.connection import Connection
 from app.store.neo4j.reading import origin_names, source_names
+from app.store.neo4j.rows import listing, rows
 from app.store.neo4j.schema import PAST
 from app.store.refusal import refusal
 from app.store.rows import EDGE_KINDS, NODE_KINDS, to_json
@@ -22,18 +23,24 @@ from graph_schema.store import Counts
 T = TypeVar("T")
 
 _TRIES = 5
+_ITEMS = 5_000
 _REVISION = "MATCH (s:State) RETURN s.revision"
 _WRITES = "MATCH (l:Lock) RETURN l.writes"
 _NODE_COUNTS = "MATCH (n:Item) WHERE n.live RETURN n.kind, count(*)"
+# Each is answered from Neo4j's count store.
 _EDGE_COUNTS = " UNION ALL ".join(
-    f"MATCH ()-[e:{type_}]->() RETURN {code} AS kind, count(e) AS n" for code, type_ in enumerate(EDGE_KINDS)
+    f"MATCH ()-[e:{type_}]->() WITH count(e) AS n RETURN {code} AS kind, n"
+    for code, type_ in enumerate(EDGE_KINDS)
 )
 _TYPES = "|".join(EDGE_KINDS)
-_TEXTS = "MATCH (i:Ident) RETURN i.num, coalesce(i.fullText, i.text)"
-_LIVE = f"MATCH (n:Item) WHERE n.live RETURN {NODE.format('n')}"
-_BELIEFS = f"MATCH (s:Item)-[e:{_TYPES}]->(d) RETURN {BELIEF}"
-_REFUSED = f"MATCH (j:Join) WHERE NOT j.accepted RETURN {JOIN}"
-_TEXTS_OF = "UNWIND $ids AS id MATCH (i:Item {num: id}) RETURN id, coalesce(i.fullText, i.text)"
+_LAST = "MATCH (n:Item) WHERE n.num > 0 RETURN n.num ORDER BY n.num DESC LIMIT 1"
+# Without the hint a small graph is read from end to end for each range.
+_RANGE = "USING INDEX {0}:Item(num) WHERE {0}.num > $low AND {0}.num <= $high"
+_TEXTS = listing("i.num, coalesce(i.fullText, i.text)", f"MATCH (i:Item) {_RANGE.format('i')} AND i:Ident")
+_LIVE = listing(NODE.format("n"), f"MATCH (n:Item) {_RANGE.format('n')} AND n.live")
+_BELIEFS = listing(BELIEF, f"MATCH (s:Item) {_RANGE.format('s')} MATCH (s)-[e:{_TYPES}]->(d)")
+_REFUSED = listing(JOIN, "MATCH (j:Join) WHERE NOT j.accepted")
+_TEXTS_OF = listing("id, coalesce(i.fullText, i.text)", "UNWIND $ids AS id MATCH (i:Item {num: id})")
 
 #: Everything that is held, each table in an order of its own.
 _TABLES = (
@@ -127,18 +134,26 @@ def _everything(tx: ManagedTransaction) -> Iterator[tuple[str, Iterable[Any]]]:
 
 
 def _refusals(tx: ManagedTransaction) -> list[str]:
-    rows = [codec.join_row(row) for row in tx.run(_REFUSED).values()]
-    texts = dict(tx.run(_TEXTS_OF, ids=list({i for row in rows for i in (row.a, row.b)})).values())
-    return [refusal(row, texts[row.a], texts[row.b]) for row in rows]
+    refused = [codec.join_row(row) for row in rows(tx, _REFUSED)]
+    ends = {i for row in refused for i in (row.a, row.b)}
+    texts = dict(rows(tx, _TEXTS_OF, ids=list(ends)))
+    return [refusal(row, texts[row.a], texts[row.b]) for row in refused]
+
+
+def _ranged(tx: ManagedTransaction, query: str) -> Iterator[list[Any]]:
+    """Rows of all items, a range of numbers at a time."""
+    last = tx.run(_LAST).values()
+    for low in range(0, last[0][0] if last else 0, _ITEMS):
+        yield from rows(tx, query, low=low, high=low + _ITEMS)
 
 
 def _state_lines(tx: ManagedTransaction) -> Iterator[bytes]:
-    texts = {record[0]: record[1] for record in tx.run(_TEXTS)}
+    texts = dict(_ranged(tx, _TEXTS))
     names = {sid: name for sid, (name, _, _) in source_names(tx).items()}
     origins = origin_names(tx)
-    for record in tx.run(_LIVE):
-        yield node_line(codec.node_row(record.values()), texts, names)
-    for record in tx.run(_BELIEFS):
-        yield belief_line(codec.belief_row(record.values()), texts, origins)
+    for row in _ranged(tx, _LIVE):
+        yield node_line(codec.node_row(row), texts, names)
+    for row in _ranged(tx, _BELIEFS):
+        yield belief_line(codec.belief_row(row), texts, origins)
     for text in _refusals(tx):
         yield refusal_line(text)
