@@ -72,6 +72,12 @@ def _store(container: Any) -> Iterator[tuple[str, str, str]]:
     except StoreError as problem:
         yield _FAILED, "store", str(problem)
         return
+    try:
+        # An empty transaction: it needs the schema of this version, and a disk that can be written.
+        store.transact(lambda tx: tx.now)
+        yield _OK, "schema", "it is of this version, and the store can be written"
+    except StoreError as problem:
+        yield _FAILED, "schema", str(problem)
     nodes, edges = sum(counts.nodes.values()), sum(counts.edges.values())
     url = container.settings.store.url
     yield _OK, "store", f"{url}: {nodes:,} nodes, {edges:,} edges, revision {counts.revision}"
