@@ -8,8 +8,6 @@ import click
 
 from app.cli.group import Commands
 
-VERSION = "0.1.0"
-
 
 @click.group(
     cls=Commands,
@@ -36,7 +34,7 @@ VERSION = "0.1.0"
     },
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(VERSION, prog_name="kinlore")
+@click.version_option(package_name="kinlore", prog_name="kinlore")
 @click.option("--config", help="The settings file, if it is not ./kinlore.toml.", metavar="FILE")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 def cli(config: str | None, debug: bool) -> None:
