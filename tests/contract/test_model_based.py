@@ -11,7 +11,7 @@ from shutil import copy
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from app.lineage.walk import lineage
@@ -139,6 +139,8 @@ def _settings(engine: str, examples: dict[str, int]) -> settings:
         deadline=None,
         suppress_health_check=list(HealthCheck),
         print_blob=True,
+        # Shrinking is enough; finding out which parts matter takes minutes.
+        phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
     )
 
 
