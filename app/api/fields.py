@@ -177,7 +177,7 @@ def lineage_root(ask: Ask, parents: list[LineageAnswer], arguments: dict[str, An
     """``Lineage.root``."""
     if parents[0].full_nodes:
         return ask.nodes([answer.graph.root for answer in parents])
-    return [answer.graph.labels[answer.graph.hops.index(0)] for answer in parents]
+    return [answer.graph.labels[0] for answer in parents]
 
 
 def lineage_nodes(

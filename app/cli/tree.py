@@ -41,9 +41,11 @@ class Tree:
         """The whole picture, line by line."""
         yield self._title(self._nodes[root])
         yield f"  {clean(root)}"
+        alike = [id for id, hops in self._hops.items() if hops == 0 and id != root]
+        for other in alike:
+            yield f"  the same as {self._title(self._nodes[other])} ({clean(other)})"
         for title, sign, links in (("upstream", -1, self._above), ("downstream", 1, self._below)):
             ids = [id for id, hops in self._hops.items() if hops * sign > 0]
-            alike = [id for id, hops in self._hops.items() if hops == 0]
             if not ids:
                 continue
             yield ""
@@ -51,8 +53,7 @@ class Tree:
             drawn: set[str] = {root}
             yield from self._children(root, links, sign, "", drawn)
             for other in alike:
-                if other not in drawn:
-                    yield from self._children(other, links, sign, "", drawn)
+                yield from self._children(other, links, sign, "", drawn)
             loose = [id for id in ids if id not in drawn]
             if loose:
                 yield "by way of kinds that are not shown:"

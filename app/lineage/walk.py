@@ -54,7 +54,7 @@ def lineage(
     spaces: Spaces = None,
     stubs: bool = True,
 ) -> Subgraph:
-    """What the node came from, what it feeds, or both: nodes by (hops, id), and the edges between them.
+    """What the node came from, what it feeds, or both: the node, others by (hops, id), edges between them.
 
     ``kinds`` filters what is shown, not what is walked: a model version's commit is found through the run
     even where runs are not shown. The root is always shown; edges are those between shown nodes.
@@ -71,7 +71,7 @@ def lineage(
     walks = [_walk(store, root, way, max_hops, kinds, followed, moment, first, spaces) for way in ways]
     signed = _merge(walks)
     found = set().union(*(walk.seen for walk in walks))
-    labels, total = _choose(store, signed, found, first, moment)
+    labels, total = _choose(store, root, signed, found, first, moment)
     shown = {label.handle for label in labels}
     steps = _once(walks)
     beyond = _look_beyond(store, walks, shown, found, signed, followed, moment, spaces, stubs)
@@ -185,9 +185,9 @@ def _merge(walks: Sequence[_Walked]) -> dict[int, int]:
 
 
 def _choose(
-    store: GraphStore, signed: dict[int, int], found: set[int], first: int, moment: Moment
+    store: GraphStore, root: int, signed: dict[int, int], found: set[int], first: int, moment: Moment
 ) -> tuple[list[Label], int]:
-    """The labels to show, by (hops, id), and how many nodes were found."""
+    """The labels to show, the root's and then by (hops, id), and how many nodes were found."""
     wanted: Iterable[int] = found
     if len(found) > first:
         # Everything nearer than the hop that does not fit is shown; only that hop is chosen from by id.
@@ -200,6 +200,8 @@ def _choose(
     ordered: list[Label] = []
     for hop in sorted(at_hop, key=lambda hop: (abs(hop), hop)):
         ordered += sorted(at_hop[hop], key=attrgetter("id"))
+    # What is the same thing as the root has no hops either, and may have a lesser id.
+    ordered.sort(key=lambda label: label.handle != root)
     return ordered[:first], len(found)
 
 

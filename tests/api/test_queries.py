@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.api.conftest import COMMIT, DATA, SHA, VERSION, Query, run
+from app.container import Container
+from graph_schema.claims import Links, Record
+from graph_schema.edges import EdgeKind
+from tests.api.conftest import COMMIT, DATA, SHA, VERSION, Query, run, write
 
 
 def test_a_node_by_any_of_its_identifiers(query: Query) -> None:
@@ -189,6 +192,29 @@ def test_paths(query: Query) -> None:
         ["INTRODUCED", "INPUT_TO", "PRODUCED"],
     ]
     assert (data["total"], data["totalIsExact"], data["complete"]) == (2, True, True)
+
+
+def test_more_paths_than_an_int_holds_are_not_counted(container: Container, query: Query) -> None:
+    def data(number: int) -> str:
+        return f"md5@dataset_version={number:032x}"
+
+    steps = [(3 * n, 3 * n + 1, 3 * n + 2, 3 * n + 3) for n in range(32)]
+    pairs = [pair for a, b, c, d in steps for pair in ((a, b), (a, c), (b, d), (c, d))]
+    claims = tuple(Links(EdgeKind.DERIVED_INTO, data(a), data(b)) for a, b in pairs)
+    write(container.store, [Record("ladder", "ladder", 1, claims)])
+
+    asked = f'paths(from: "{data(0)}", to: "{data(96)}", maxHops: 64)'
+    found = query(f"{{ {asked} {{ paths {{ from }} total totalIsExact complete truncatedBecause }} }}")[
+        "paths"
+    ]
+
+    assert (len(found["paths"]), found["total"], found["totalIsExact"], found["complete"]) == (
+        3,
+        None,
+        False,
+        False,
+    )
+    assert "more than 2,147,483,647 paths" in found["truncatedBecause"]
 
 
 @pytest.mark.parametrize(

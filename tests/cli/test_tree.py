@@ -73,7 +73,7 @@ def test_what_is_the_same_hangs_beside_and_leads_on() -> None:
 
     text = drawn(nodes, edges)
 
-    assert "├" not in text
+    assert "├" not in text and "the same as Run a2 (a2)" in text
     assert "Run b2  +1  [SAME_AS git]" in text and "Run c  +2" in text
 
 

@@ -63,6 +63,14 @@ def test_the_root_of_no_hops_comes_with_what_is_the_same(draw: Draw) -> None:
     assert not answer.complete and "1 more node lies one hop further" in str(answer.truncated_because)
 
 
+def test_the_root_comes_first_and_is_always_shown(draw: Draw) -> None:
+    graph = draw("1 = 2, 2 > 3")
+
+    answer = lineage(graph, graph.handle(2), first=1)
+
+    assert list(hops(answer)) == [2] and answer.total == 3
+
+
 def test_a_cycle_ends_and_keeps_the_nearer_side(draw: Draw) -> None:
     graph = draw("1 > 2, 2 > 3, 3 > 1")
 
