@@ -31,6 +31,8 @@ from graph_schema.kinds import KINDS
 
 #: An index entry holds 8,164 bytes, a character has up to four, and some entries have two keys.
 KEY_MAX = 1_900
+_HASHED = 40
+_SPELLED = "\ue000"
 _FILTER_MAX = 200
 #: Before all times there are: where a keyed claim without a time is kept.
 NEVER = -(2**63)
@@ -45,11 +47,22 @@ _WORD = re.compile(r"\w+")
 
 
 def index_key(text: str) -> str:
-    """The text itself, or where an index cannot hold it, its beginning and a hash of the whole."""
-    if len(text) <= KEY_MAX:
-        return text
+    """The text itself, where an index can hold it and Java orders it as by code points.
+
+    Java compares UTF-16, in which characters beyond U+FFFF lie before U+E000: from there on, characters
+    are spelled out. Of a text that is too long there is the beginning, and a hash of the whole."""
+    key = text
+    if not text.isascii() and max(text) >= _SPELLED:
+        key = "".join(f"{_SPELLED}{ord(c):06x}" if c >= _SPELLED else c for c in text)
+    if len(key) <= KEY_MAX:
+        return key
     digest = blake2b(text.encode(), digest_size=16).hexdigest()
-    return f"{text[: KEY_MAX - 40]}…#{digest}"
+    return f"{key[: KEY_MAX - _HASHED]}…#{digest}"
+
+
+def key_prefix(text: str) -> str:
+    """What the keys of all texts that begin with this text begin with."""
+    return index_key(text)[: KEY_MAX - _HASHED]
 
 
 def text_json(value: Any) -> str:
@@ -161,7 +174,7 @@ def node_properties(node: NodeRow) -> dict[str, Any]:
         "facts": packed,
         "properties": text_json(merged),
         "identifiers": None if names == [node.id] else names,
-        "words": " ".join(_WORD.findall(text_of(node))) if node.live else None,
+        "words": " ".join(_WORD.findall(text_of(node))) if node.live and not node.stub else None,
     }
     for key, kept in _INDEXED[node.kind]:
         value = merged.get(key)

@@ -24,11 +24,12 @@ from app.store.rows import (
     SourceRow,
     from_json,
 )
-from graph_schema.edges import EDGE_CODES, EdgeKind
 from graph_schema.schemes import SCHEMES
 from graph_schema.times import Micros
 
-_SAME_AS = EDGE_CODES[EdgeKind.SAME_AS]
+#: Stands for a service record that has been deleted in this transaction.
+_GONE = object()
+
 _I, _K = IDENT.format("i"), KEYED
 
 _RECORDS = listing(
@@ -41,11 +42,7 @@ WITH r ORDER BY r.rkey LIMIT $limit RETURN collect([coalesce(r.fullKey, r.rkey),
 """
 _IDENTS = listing(_I, "UNWIND $texts AS text MATCH (i:Ident {text: text})")
 _IDENTS_BY_ID = listing(_I, "UNWIND $ids AS id MATCH (i:Item {num: id}) WHERE i:Ident")
-_MATCHING = listing(
-    _I,
-    "MATCH (i:Ident {text: $text}) WHERE i.dead IS NULL",
-    "MATCH (i:Ident {bare: $text}) WHERE i.dead IS NULL",
-)
+_MATCHING = listing(_I, "MATCH (i:Ident {text: $text})", "MATCH (i:Ident {bare: $text})")
 _MEMBERS = listing(
     _I,
     "UNWIND $ids AS id MATCH (i:Item {num: id}) WHERE i:Ident AND i.names IS NULL",
@@ -73,10 +70,11 @@ WITH DISTINCT place RETURN collect([place])
 """
 _USED = """
 UNWIND $asked AS x WITH x[0] AS iid, x[1] AS nid
-WHERE EXISTS { MATCH (:Join {a: iid}) } OR EXISTS { MATCH (:Join {b: iid}) }
+WHERE EXISTS { MATCH (j:Join {a: iid}) WHERE j.anchor IS NULL }
+   OR EXISTS { MATCH (j:Join {b: iid}) WHERE j.anchor IS NULL }
    OR EXISTS { MATCH (:Keyed {ref: iid}) } OR EXISTS { MATCH (:Keyed {by: iid}) }
-   OR EXISTS { MATCH (n:Item {num: nid})-[e:!PAST]->() WHERE coalesce(e.src, nid) = iid }
-   OR EXISTS { MATCH (n:Item {num: nid})<-[e:!PAST]-() WHERE coalesce(e.dst, nid) = iid }
+   OR EXISTS { MATCH (n:Item {num: nid})-[e:!PAST]->() WHERE e.anchor IS NULL AND coalesce(e.src, nid) = iid }
+   OR EXISTS { MATCH (n:Item {num: nid})<-[e:!PAST]-() WHERE e.anchor IS NULL AND coalesce(e.dst, nid) = iid }
 RETURN collect([iid])
 """
 _SERVICE = listing("s.value", "MATCH (s:Service {skey: $skey})")
@@ -86,7 +84,8 @@ UNWIND $rows AS r MERGE (s:Service {skey: r.skey})
 SET s.collection = r.collection, s.key = r.key, s.value = r.value
 """
 SERVICES = """
-MATCH (s:Service) WHERE s.skey STARTS WITH $prefix AND s.skey > $after
+MATCH (s:Service) WHERE s.skey STARTS WITH $start AND s.skey > $after
+AND s.collection = $collection AND s.key STARTS WITH $prefix
 WITH s ORDER BY s.skey LIMIT $limit RETURN collect([s.key, s.value])
 """
 
@@ -103,9 +102,12 @@ def service_key(collection: str, key: str) -> str:
 
 def service_range(collection: str, prefix: str, after: str, limit: int) -> dict[str, Any]:
     """Parameters of ``SERVICES``."""
+    start = codec.key_prefix(f"{collection}/{prefix}")
     return {
-        "prefix": f"{collection}/{prefix}"[: codec.KEY_MAX - 40],
-        "after": service_key(collection, after),
+        "collection": collection,
+        "prefix": prefix,
+        "start": start,
+        "after": service_key(collection, after) if after else "",
         "limit": limit,
     }
 
@@ -131,7 +133,7 @@ class Neo4jEngine:
         # A graph without keyed claims is not asked for them with every identifier.
         self._any_keyed = counters.get("keyed", 0) > 0
         self._rkeys: dict[int, str] = {}
-        self._services: dict[tuple[str, str], Any | None] = {}
+        self._services: dict[tuple[str, str], Any] = {}
 
     def _rows(self, query: str, **parameters: Any) -> list[list[Any]]:
         return rows(self._tx, query, **parameters)
@@ -181,7 +183,7 @@ class Neo4jEngine:
         return {row[0]: codec.ident_row(row) for row in self._rows(_IDENTS_BY_ID, ids=list(iids))}
 
     def matching(self, scheme: str, value: str) -> list[IdentRow]:
-        return matching(self._tx, scheme, value)
+        return [row for row in matching(self._tx, scheme, value) if row.live]
 
     def members(self, nids: Collection[int]) -> list[IdentRow]:
         if not nids:
@@ -298,7 +300,8 @@ class Neo4jEngine:
 
     def service_get(self, collection: str, key: str) -> Any | None:
         if (collection, key) in self._services:
-            return self._services[collection, key]
+            value = self._services[collection, key]
+            return None if value is _GONE else value
         found = self._rows(_SERVICE, skey=service_key(collection, key))
         return from_json(found[0][0]) if found else None
 
@@ -307,7 +310,7 @@ class Neo4jEngine:
         self._services[collection, key] = from_json(codec.text_json(value))
 
     def service_delete(self, collection: str, key: str) -> None:
-        self._services[collection, key] = None
+        self._services[collection, key] = _GONE
 
     def service_list(self, collection: str, prefix: str, after: str, limit: int) -> Sequence[tuple[str, Any]]:
         self.flush()
@@ -318,9 +321,9 @@ class Neo4jEngine:
         put = [
             {"skey": service_key(*at), "collection": at[0], "key": at[1], "value": codec.text_json(value)}
             for at, value in self._services.items()
-            if value is not None
+            if value is not _GONE
         ]
-        gone = [service_key(*at) for at, value in self._services.items() if value is None]
+        gone = [service_key(*at) for at, value in self._services.items() if value is _GONE]
         if put:
             self._tx.run(_SERVICES_PUT, rows=sorted(put, key=lambda r: r["skey"]))
         if gone:
@@ -329,7 +332,7 @@ class Neo4jEngine:
 
 
 def matching(tx: ManagedTransaction, scheme: str, value: str) -> list[IdentRow]:
-    """Live identifiers of a scheme with this value, under any scope."""
+    """Identifiers of a scheme with this value, under any scope, dead ones too."""
     if scheme not in SCHEMES:
         return []
     found = rows(tx, _MATCHING, text=index_key(f"{scheme}={value}"))
@@ -341,4 +344,4 @@ def services(
 ) -> list[tuple[str, Any]]:
     """Service records by key, whose key has the prefix and lies behind ``after``."""
     found = rows(tx, SERVICES, **service_range(collection, prefix, after, limit))
-    return [(key, from_json(value)) for key, value in found if key.startswith(prefix)]
+    return [(key, from_json(value)) for key, value in found]

@@ -11,7 +11,7 @@ from neo4j import ManagedTransaction
 from app.store.answers import SourceNames, composed, order_value
 from app.store.neo4j import codec
 from app.store.neo4j.rows import listing, rows
-from app.store.rows import NODE_CODES, Fact, NodeRow
+from app.store.rows import NODE_CODES, NODE_KINDS, Fact, NodeRow
 from graph_schema.kinds import NodeKind
 from graph_schema.times import Micros
 from graph_schema.values import Order, Ordering
@@ -48,6 +48,16 @@ _OF_KIND = listing(
     "MATCH (p:PastIdent) WHERE p.since <= $rev AND p.until > $rev"
     " MATCH (i:Item {num: p.iid}) WHERE i.ikind = $kind WITH p.nid AS nid",
 )
+_BEGUN = listing(
+    "id, coalesce(i.names, id)",
+    "UNWIND $ids AS id MATCH (i:Item {num: id}) WHERE i:Ident AND (i.isince <= $rev"
+    " OR EXISTS { MATCH (p:PastIdent {iid: id}) WHERE p.since <= $rev })",
+)
+BY_NAME = """
+UNWIND $kinds AS kind MATCH (n:Item {kind: kind, name: $name}) WHERE n.live
+MATCH (i:Ident {text: n.id}) WITH n, i ORDER BY n.id RETURN collect([i.num])
+"""
+_FACTS_THEN = listing("p.iid, p.fact", "MATCH (p:PastFact) WHERE p.since <= $rev AND p.until > $rev")
 _COLUMNS = (
     "coalesce(e.src, s.num), coalesce(e.dst, d.num), coalesce(e.kind, type(e)), e.bid,"
     " e.since, e.until, e.oid"
@@ -67,11 +77,11 @@ def node_by_ident(tx: ManagedTransaction, iids: Collection[int], rev: int) -> di
 
 
 def nodes_of(tx: ManagedTransaction, iids: Collection[int], rev: int) -> list[int]:
-    """Nodes that identifiers named at a revision; one that named none then redirects to today's node."""
+    """Nodes that identifiers named at a revision; one that had died by then redirects to today's node."""
     named = node_by_ident(tx, iids, rev)
     missing = [i for i in iids if i not in named]
     if missing:
-        named.update((iid, nid) for iid, nid in rows(tx, _REDIRECTS, ids=missing))
+        named.update((iid, nid) for iid, nid in rows(tx, _BEGUN, ids=missing, rev=rev))
     handles = list(dict.fromkeys(named[i] for i in iids if i in named))
     existing = _members(tx, handles, rev)
     return [h for h in handles if existing.get(h)]
@@ -113,6 +123,17 @@ def _facts(
         fact = codec.fact_row(bytes(raw))
         found[fact.iid].append(fact)
     return found
+
+
+def named(tx: ManagedTransaction, name: str, rev: int, names: SourceNames) -> list[int]:
+    """Nodes that had a name at a revision, by id."""
+    # Names of today are in an index; of what is past, only facts that hold the text come into question.
+    said = name.encode()
+    iids = {iid for iid, fact in rows(tx, _FACTS_THEN, rev=rev) if said in bytes(fact)}
+    today = rows(tx, BY_NAME, kinds=list(range(len(NODE_KINDS))), name=codec.index_key(name))
+    handles = node_by_ident(tx, iids | {row[0] for row in today}, rev)
+    found = [n for n in nodes(tx, set(handles.values()), rev, names).values() if n.name == name]
+    return [n.nid for n in sorted(found, key=lambda n: n.id)]
 
 
 def of_kind(

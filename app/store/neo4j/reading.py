@@ -49,12 +49,8 @@ WITH DISTINCT n.num AS num RETURN collect([num])
 """
 _BY_TEXT = listing("i.num", "MATCH (i:Ident {text: $text})")
 _BY_PREFIX = """
-MATCH (i:Ident) WHERE i.text STARTS WITH $prefix AND i.dead IS NULL
+MATCH (i:Ident) WHERE i.text STARTS WITH $prefix
 WITH i ORDER BY i.text LIMIT 50 RETURN collect([i.num])
-"""
-_BY_NAME = """
-UNWIND $kinds AS kind MATCH (n:Item {kind: kind, name: $name}) WHERE n.live
-MATCH (i:Ident {text: n.id}) WITH n, i ORDER BY n.id RETURN collect([i.num])
 """
 _FOUND = """
 MATCH (k:Keyed) WHERE k.place = $place AND k.role IS NOT NULL AND k.when IS NOT NULL AND k.ref IS NOT NULL
@@ -107,7 +103,11 @@ class Reads:
         def work(tx: ManagedTransaction) -> list[int]:
             iids = _identifiers(tx, text)
             if known_at is not None:
-                handles = past.nodes_of(tx, iids, past.revision_at(tx, known_at))
+                rev = past.revision_at(tx, known_at)
+                if text.startswith("name="):
+                    handles = past.named(tx, parse(text).value, rev, source_names(tx))
+                else:
+                    handles = past.nodes_of(tx, iids, rev)
             else:
                 handles = [row[0] for row in rows(tx, _LIVE_OF, ids=iids)]
             if spaces is not None:
@@ -256,13 +256,15 @@ def _identifiers(tx: ManagedTransaction, text: str) -> list[int]:
     if exact:
         return [exact[0][0]]
     if asked.scope is None:
-        return [i.iid for i in matching(tx, asked.scheme, asked.value)]
+        found = matching(tx, asked.scheme, asked.value)
+        # What names something now comes before what only redirects.
+        return [i.iid for i in found if i.live] or [i.iid for i in found]
     return []
 
 
 def _found(tx: ManagedTransaction, asked: Identifier) -> list[int]:
     if asked.scheme == "name":
-        found = rows(tx, _BY_NAME, kinds=list(range(len(NODE_KINDS))), name=index_key(asked.value))
+        found = rows(tx, past.BY_NAME, kinds=list(range(len(NODE_KINDS))), name=index_key(asked.value))
     else:
         found = rows(tx, _FOUND, place=codec.place_of("find", str(asked)))
     return [row[0] for row in found]

@@ -14,11 +14,13 @@ from app.store.neo4j.reading import get
 from app.store.neo4j.rows import rows
 from app.store.neo4j.schema import TEXT_INDEX
 from app.store.rows import NODE_CODES
-from app.store.text_query import fts_query
+from app.store.text_query import words_of
 from graph_schema.errors import BadInput
 from graph_schema.kinds import NodeKind
 from graph_schema.values import Hit, Spaces
 
+#: Lucene takes no longer ones.
+_PREFIX_MAX = 200
 _ENOUGH = 1_000
 _AWAIT_SECONDS = 300
 _MAX_DIMENSIONS = 4_096
@@ -58,9 +60,11 @@ class Searches:
         self, text: str, kinds: Sequence[NodeKind] = (), first: int = 20, *, spaces: Spaces = None
     ) -> list[Hit]:
         """See :meth:`graph_schema.store.GraphStore.search_text`."""
-        query = fts_query(text)
-        if query is None:
+        words = words_of(text)
+        if not words:
             return []
+        # Words are letters, digits and underscores only: nothing in them is an operator.
+        query = " OR ".join([*(f'"{word}"' for word in words), f"{words[-1][:_PREFIX_MAX]}*"])
         codes = [NODE_CODES[k] for k in kinds]
 
         def work(tx: ManagedTransaction) -> list[Hit]:

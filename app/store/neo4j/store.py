@@ -185,10 +185,11 @@ class _Attempt(Generic[T]):
         _, revision, last, counters, committed, time, sources, origins = rows[0]
         if self.result and committed == self._number:
             return
-        now = max(time if store._clock is None else store._clock(), last + 1)
+        held = from_json(counters)
+        now = max(time if store._clock is None else store._clock(), last + 1, held.get("clock", 0) + 1)
         engine = Neo4jEngine(
             tx,
-            from_json(counters),
+            held,
             [SourceRow(*row) for row in sources],
             {tuple(sids): oid for oid, sids in origins},
         )

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from neo4j import ManagedTransaction
 
+from app.store.anchor import anchor_number
 from app.store.digest import belief_line, digest_of, node_line, refusal_line
 from app.store.neo4j import codec
 from app.store.neo4j.codec import BELIEF, IDENT, JOIN, KEYED, NODE
@@ -16,7 +17,7 @@ from app.store.neo4j.reading import origin_names, source_names
 from app.store.neo4j.rows import listing, rows
 from app.store.neo4j.schema import PAST
 from app.store.refusal import refusal
-from app.store.rows import EDGE_KINDS, NODE_KINDS, to_json
+from app.store.rows import EDGE_KINDS, NODE_KINDS, from_json, to_json
 from graph_schema.errors import StoreBusy
 from graph_schema.store import Counts
 
@@ -40,6 +41,12 @@ _TEXTS = listing("i.num, coalesce(i.fullText, i.text)", f"MATCH (i:Item) {_RANGE
 _LIVE = listing(NODE.format("n"), f"MATCH (n:Item) {_RANGE.format('n')} AND n.live")
 _BELIEFS = listing(BELIEF, f"MATCH (s:Item) {_RANGE.format('s')} MATCH (s)-[e:{_TYPES}]->(d)")
 _REFUSED = listing(JOIN, "MATCH (j:Join) WHERE NOT j.accepted")
+_WAITING = listing("k.key, k.data, k.anchor", "MATCH (k:Keyed) WHERE k.rule = 'open' AND k.role = 'edge'")
+_ANSWERED = listing(
+    "id",
+    "UNWIND $ids AS id MATCH (x:Derived {anchor: id})",
+    "UNWIND $ids AS id MATCH (x:Join {anchor: id})",
+)
 _TEXTS_OF = listing("id, coalesce(i.fullText, i.text)", "UNWIND $ids AS id MATCH (i:Item {num: id})")
 
 #: Everything that is held, each table in an order of its own.
@@ -92,6 +99,10 @@ class Whole:
         """See :meth:`graph_schema.store.GraphStore.refusals`."""
         return self._connection.read(lambda tx: sorted(_refusals(tx)))
 
+    def open_references(self) -> list[str]:
+        """See :meth:`graph_schema.store.GraphStore.open_references`."""
+        return self._connection.read(_open_references)
+
     def digest(self) -> str:
         """See :meth:`graph_schema.store.GraphStore.digest`."""
         return self._steady(lambda tx: digest_of(_state_lines(tx)))
@@ -138,6 +149,13 @@ def _refusals(tx: ManagedTransaction) -> list[str]:
     ends = {i for row in refused for i in (row.a, row.b)}
     texts = dict(rows(tx, _TEXTS_OF, ids=list(ends)))
     return [refusal(row, texts[row.a], texts[row.b]) for row in refused]
+
+
+def _open_references(tx: ManagedTransaction) -> list[str]:
+    waiting = {anchor_number("open", key, anchor): data for key, data, anchor in rows(tx, _WAITING)}
+    answered = {row[0] for row in rows(tx, _ANSWERED, ids=list(waiting))}
+    edges = [from_json(data) for number, data in waiting.items() if number not in answered]
+    return sorted(f"{edge['src']} {edge['kind']} {edge['dst']}" for edge in edges)
 
 
 def _ranged(tx: ManagedTransaction, query: str) -> Iterator[list[Any]]:
