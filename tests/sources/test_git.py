@@ -79,9 +79,7 @@ def test_commits_and_their_order(repository: Repository, store: SqliteStore) -> 
     assert home.properties["tags"] == {"v1": repository.head()}
 
 
-def test_a_second_pull_changes_nothing_and_a_full_one_neither(
-    repository: Repository, store: SqliteStore
-) -> None:
+def test_nothing_new_changes_nothing_even_in_full(repository: Repository, store: SqliteStore) -> None:
     repository.commit("One", {"a": "1"})
     ingested(store, "git", repository.folder)
     before = store.digest()
@@ -141,9 +139,7 @@ def test_commits_that_were_collected_are_gone_too(repository: Repository, store:
     assert gone(store) == {lost}
 
 
-def test_a_repository_that_is_suddenly_empty_is_not_believed(
-    repository: Repository, store: SqliteStore
-) -> None:
+def test_a_suddenly_empty_repository_is_not_believed(repository: Repository, store: SqliteStore) -> None:
     repository.commit("One")
     ingested(store, "git", repository.folder)
     repository.git("update-ref", "-d", "refs/heads/main")
@@ -179,9 +175,7 @@ def test_older_commits_are_left_out(repository: Repository, store: SqliteStore) 
     assert [node.id for node in held.values() if not node.stub] == [f"git.sha={new}"]
 
 
-def test_a_shallow_clone_invents_no_parents(
-    repository: Repository, store: SqliteStore, tmp_path: Path
-) -> None:
+def test_shallow_clones_invent_no_parents(repository: Repository, store: SqliteStore, tmp_path: Path) -> None:
     for number in range(5):
         repository.commit(f"Commit {number}")
     shallow = tmp_path / "shallow"

@@ -121,6 +121,8 @@ def lock(path: str, content: bytes, wdirs: Mapping[str, str]) -> list[Stage]:
     stages = []
     for name, entry in _mapping(entries, "stages").items():
         stage = _mapping(entry, f"stage {name}")
+        if "cmd" not in stage:
+            raise BadFile(f"is not as DVC writes it: stage {name} has no command")
         base = wdirs.get(str(name).partition("@")[0], posixpath.dirname(path))
         deps = [_dep(base, each) for each in _list(stage.get("deps"), "deps")]
         outs = [_out(base, each, None) for each in _list(stage.get("outs"), "outs")]
