@@ -43,6 +43,10 @@ class Graph:
         self.calls: list[str] = []
         self._store = SqliteStore(file)
         self._store.migrate()
+        self.draw(drawing)
+
+    def draw(self, drawing: str, space: str = "default") -> None:
+        """Add to it, by a source of this space."""
         claims: list[Any] = []
         for number, part in enumerate(drawing.replace("\n", ",").split(",")):
             if words := part.split():
@@ -52,7 +56,8 @@ class Graph:
             kind = NodeKind.RUN if end.startswith("mlflow") else NodeKind.DATASET_VERSION
             claims.append(Names(kind, (end,)))
         record = Record("drawing", "drawing", 1, tuple(claims))
-        self._store.transact(lambda tx: joins.apply(tx, Source("drawn", "test"), [record]))
+        source = Source(f"drawn in {space}", "test", space)
+        self._store.transact(lambda tx: joins.apply(tx, source, [record]))
 
     def handle(self, word: int | str) -> int:
         (handle,) = self._store.resolve(identifier(str(word)))

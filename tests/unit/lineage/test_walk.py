@@ -9,7 +9,7 @@ import pytest
 from app.lineage.walk import lineage
 from graph_schema.errors import BadInput
 from graph_schema.kinds import NodeKind
-from graph_schema.values import Direction, Subgraph
+from graph_schema.values import Direction, Moment, Subgraph
 from tests.unit.lineage.graphs import Draw, word_of
 
 CHAIN = "1 > 2, 2 > 3, 3 > 4, 4 > 5"
@@ -136,6 +136,26 @@ def test_one_expansion_a_hop_and_one_beyond_per_direction(draw: Draw) -> None:
 
     assert graph.calls.count("expand") == 2 + 2
     assert graph.calls.count("labels") == 1
+
+
+def test_what_may_not_be_read_is_counted_and_not_named(draw: Draw) -> None:
+    graph = draw("1 > 2, 2 > 3")
+    graph.draw("2 > 8, 2 > 9, 9 > 10", space="secret")
+
+    answer = lineage(graph, graph.handle(1), max_hops=9, spaces=frozenset({"default"}))
+
+    assert hops(answer) == {1: 0, 2: 1, 3: 2}
+    assert hidden(answer.hidden_downstream, answer) == {2: 2}
+    assert answer.truncated_because == "2 neighbours lie in spaces that you may not read"
+    assert lineage(graph, graph.handle(1), max_hops=9).total == 6
+
+
+def test_as_of_a_time_filters_edges_and_not_nodes(draw: Draw) -> None:
+    graph = draw("1 > 2, 2 > 3, 3 > 4")
+
+    answer = lineage(graph, graph.handle(1), max_hops=9, moment=Moment(as_of=1))
+
+    assert hops(answer) == {1: 0, 2: 1, 3: 2} and answer.complete
 
 
 @pytest.mark.parametrize(("max_hops", "first"), [(-1, 10), (1_001, 10), (3, 0)])
