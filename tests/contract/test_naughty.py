@@ -66,7 +66,7 @@ def check_string(store: GraphStore, text: str) -> None:
             ),
         ),
     )
-    store.transact(lambda tx: tx.service_put(text, text, {text: text}))
+    store.transact(lambda tx: tx.service_put("notes", text, {text: text}))
 
     found = node(store, tag)
     assert (found.id, found.name, found.url) == (tag, text, text)
@@ -83,7 +83,8 @@ def check_string(store: GraphStore, text: str) -> None:
         text,
         text,
     )
-    assert store.service(text) == [(text, {text: text})]
+    assert (text, {text: text}) in store.service("notes")
+    assert store.service("notes", prefix=text, limit=1) == [(text, {text: text})]
     assert [(c.role, c.data) for c in store.transact(lambda tx: tx.keyed("tree_state", text))] == [
         (text, {text: text})
     ]
