@@ -90,6 +90,15 @@ def parse(text: str) -> Identifier:
     return Identifier(name, declared.normalise(value), _scope(name, _decode(scope)) if at else None)
 
 
+def is_normal(text: str) -> bool:
+    """Whether an identifier is spelled as :func:`identifier` spells it. Raises BadIdentifier."""
+    head, _, value = text.partition("=")
+    read = head_of(head)
+    if read.scheme.normalise(value) != value:
+        return False
+    return read.scope is None or _head(read.scheme.name, _scope(read.scheme.name, read.scope)) == head
+
+
 class Head(msgspec.Struct, frozen=True):
     """What the part before ``=`` says: the scheme, and the kind where it is the only one possible."""
 

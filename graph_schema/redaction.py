@@ -239,18 +239,20 @@ class Redactor:
 
     def value(self, value: Any, *, key: str | None = None) -> Any:
         """The JSON-like value without its secrets, in keys' values at any depth."""
-        if isinstance(value, str):
+        # Asking an abstract class is slow, and nearly all values are plain.
+        kind = type(value)
+        if kind is str:
             return self.text(value, key=key)
-        if value is None or isinstance(value, bool | float):
+        if value is None or kind is bool or kind is float:
             return value
-        if isinstance(value, int):
+        if kind is int:
             # A number under "token" is a count; under "password" it is a password.
             return self.mark(str(value)) if key is not None and _numeric_secret(key) else value
-        if isinstance(value, Mapping):
+        if kind is dict or isinstance(value, Mapping):
             return self._mapping(value, key)
         if isinstance(value, list | tuple):
             return self._list(value, key)
-        return value
+        return self.text(str(value), key=key) if isinstance(value, str) else value
 
     def _mapping(self, value: Mapping[Any, Any], key: str | None) -> Mapping[Any, Any]:
         inherited = key if key is not None and is_secret_key(key) else None
@@ -263,7 +265,10 @@ class Redactor:
         changed: dict[Any, Any] | None = None
         for name, held in value.items():
             under = inherited or (named if name == "value" and named else name)
-            done = self.value(held, key=under if isinstance(under, str) else None)
+            if type(held) is float:
+                done = held
+            else:
+                done = self.value(held, key=under if isinstance(under, str) else None)
             clean = self.text(name) if isinstance(name, str) and len(name) >= 16 else name
             if done is not held or clean is not name:
                 if changed is None:
@@ -278,6 +283,10 @@ class Redactor:
         option: str | None = None
         for index, held in enumerate(value):
             done = self.value(held, key=option or key)
+            if type(held) is not str:
+                option = None
+                if done is held:
+                    continue
             # ["--password", "hunter2"]: a command line taken apart.
             option = held if isinstance(held, str) and held.startswith("-") and is_secret_key(held) else None
             if done is not held:

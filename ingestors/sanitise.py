@@ -48,9 +48,10 @@ def clean(value: Any, depth: int = 0) -> Any:
         return value if math.isfinite(value) else _not_finite(value)
     if depth >= MAX_DEPTH:
         raise Poison(f"nested deeper than {MAX_DEPTH} levels")
-    if isinstance(value, Mapping):
+    # Asking an abstract class is slow, and nearly all are plain.
+    if kind is dict or isinstance(value, Mapping):
         return _mapping(value, depth + 1)
-    if isinstance(value, list | tuple):
+    if kind is list or kind is tuple or isinstance(value, list | tuple):
         return _list(value, depth + 1)
     if isinstance(value, datetime | date):
         return value.isoformat()
@@ -63,7 +64,11 @@ def _mapping(value: Mapping[Any, Any], depth: int) -> Mapping[str, Any]:
     changed: dict[str, Any] | None = None
     for index, (key, held) in enumerate(value.items()):
         name = text(key) if isinstance(key, str) else str(clean(key, depth))
-        done = clean(held, depth)
+        kind = type(held)
+        if kind is int:
+            done = held if -_LIMIT <= held < _LIMIT else _long(held)
+        else:
+            done = text(held) if kind is str else clean(held, depth)
         if changed is None and (done is not held or name is not key):
             # What came before was fine as it was.
             changed = dict(list(value.items())[:index])
@@ -75,7 +80,7 @@ def _mapping(value: Mapping[Any, Any], depth: int) -> Mapping[str, Any]:
 def _list(value: list[Any] | tuple[Any, ...], depth: int) -> list[Any] | tuple[Any, ...]:
     changed: list[Any] | None = None
     for index, held in enumerate(value):
-        done = clean(held, depth)
+        done = text(held) if type(held) is str else clean(held, depth)
         if done is not held:
             if changed is None:
                 changed = list(value)

@@ -28,7 +28,7 @@ from app.store.rows import (
 from app.store.settle import settle_identity
 from graph_schema.edges import EDGE_CODES, EDGES, EdgeKind, check_ends
 from graph_schema.errors import BadClaim
-from graph_schema.identifiers import head_of, leading, parse
+from graph_schema.identifiers import head_of, is_normal, leading, parse
 from graph_schema.kinds import NodeKind
 from graph_schema.properties import Statement, default_name, merge
 from graph_schema.store import Touch, Written
@@ -95,7 +95,7 @@ class Batch:
             if held is None:
                 if kind is None:
                     raise BadClaim(f"nothing says what kind of thing {text} is")
-                if str(parse(text)) != text:
+                if not is_normal(text):
                     raise BadClaim(f"{text} is not in its normal form, which is {parse(text)}")
                 next_id += 1
                 held = IdentRow(next_id, text, NODE_CODES[kind], next_id, self.revision)
@@ -289,11 +289,18 @@ class Batch:
             for held in self.engine.members(old):
                 row = self.by_iid.setdefault(held.iid, held)
                 found[row.nid][row.iid] = row
+        members: dict[int, list[IdentRow]] = {}
         for iid in (*self.fresh, *self.restated):
             row = self.by_iid[iid]
-            found[row.nid][iid] = row
-        living = {nid: [r for r in rows.values() if r.live] for nid, rows in found.items()}
-        return {nid: rows for nid, rows in living.items() if rows}
+            if row.nid == iid and iid not in self.regrouped:
+                members[iid] = [row]
+            else:
+                found[row.nid][iid] = row
+        for nid, rows in found.items():
+            living = [r for r in rows.values() if r.live]
+            if living:
+                members[nid] = living
+        return members
 
     def _move_facts(self, nodes: dict[int, NodeRow]) -> None:
         for nid in self.regrouped:

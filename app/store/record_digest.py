@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from hashlib import blake2b
 from typing import Any
 
@@ -13,7 +14,7 @@ from graph_schema.claims import Record
 from graph_schema.errors import BadClaim
 
 #: How MessagePack spells infinities and what is not a number.
-_NOT_FINITE = (b"\xcb\x7f\xf8", b"\xcb\x7f\xf0", b"\xcb\xff\xf8", b"\xcb\xff\xf0")
+_NOT_FINITE = re.compile(rb"\xcb[\x7f\xff][\xf0\xf8]")
 
 
 def record_digest(record: Record) -> bytes:
@@ -22,7 +23,7 @@ def record_digest(record: Record) -> bytes:
         packed = pack(record.claims)
     except (UnicodeEncodeError, OverflowError, RecursionError, TypeError) as error:
         raise BadClaim(f"{record.key}: holds a value that cannot be stored ({error})") from None
-    if any(spelled in packed for spelled in _NOT_FINITE) and _not_finite(msgspec.to_builtins(record.claims)):
+    if _NOT_FINITE.search(packed) and _not_finite(msgspec.to_builtins(record.claims)):
         raise BadClaim(f"{record.key}: holds a number that is not finite; spell it as text, for example NaN")
     return blake2b(packed, digest_size=16).digest()
 

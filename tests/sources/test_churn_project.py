@@ -117,7 +117,7 @@ def assert_equals(store: GraphStore, told: Truth) -> None:
 
     assert {(n.kind.value, frozenset(n.identifiers)) for n in nodes} == set(told.nodes)
     assert edges == set(told.edges)
-    assert {name for name in told.stubs} == {n.id for n in nodes if n.stub}
+    assert set(told.stubs) == {n.id for n in nodes if n.stub}
     assert {n.id for n in nodes if n.gone_at is not None} == set(told.gone)
     for run, status in told.statuses.items():
         assert by_name[run].properties["status"] == status
