@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -11,8 +12,13 @@ import yaml
 from graphql import build_schema
 from pydantic import BaseModel
 
+from app.api.fields import Ask
+from app.api.graphql import Request, answer
+from app.api.status import source_statuses
 from app.cli import cli
 from app.cli.outcome import CHECK_FAILED, FAILURE, NOT_FOUND, OK, UNREACHABLE, USAGE
+from app.container import Container
+from app.demo import run
 from app.settings import Settings
 from graph_schema import document
 from ingestors import registry
@@ -134,6 +140,47 @@ def test_each_query_is_named() -> None:
         said = section(text, f"### {name}")
         missing = [argument for argument in field.args if f"`{argument}`" not in said]
         assert not missing, f"docs/graphql.md, {name}: says nothing of {missing}"
+
+
+# --- what is shown was really said -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
+    with Container(run.unpack(tmp_path_factory.mktemp("demo") / "demo")) as container:
+        for report in run.ingest_all(container):
+            assert report.error is None
+        yield container
+
+
+EXAMPLES = re.findall(r"^```graphql\n(.*?)^```", read("graphql.md"), re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("query", EXAMPLES)
+def test_the_examples_run_against_the_demo(demo: Container, query: str) -> None:
+    told = answer(Request(query), lambda: Ask(demo.store, None, lambda: source_statuses(demo)))
+
+    assert "errors" not in told
+    assert all(told["data"].values()), "an example that finds nothing shows nothing"
+
+
+@pytest.mark.parametrize("file", [ROOT / "README.md", DOCS / "quickstart.md"], ids=lambda f: f.name)
+def test_the_tree_is_the_one_that_the_demo_draws(
+    demo: Container, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["lineage", "mlflow.model_version=churn/4", "--up", "--hops", "10"]
+    cli.main([*words, "--config", str(demo.loaded.file)], standalone_mode=False)
+    drawn = [ageless(line) for line in capsys.readouterr().out.splitlines()]
+
+    text = file.read_text(encoding="utf-8")
+    shown = [ageless(line) for line in text.splitlines() if re.match(r" *[│├└]", line)]
+
+    assert len(shown) > 5
+    assert not [line for line in shown if line not in drawn]
+
+
+def ageless(line: str) -> str:
+    return re.sub(r"  \d+ (d|h|y|min) ago", "", line)
 
 
 # --- links and pictures ----------------------------------------------------------------------------------
