@@ -107,12 +107,17 @@ def _joined(store: GraphStore, handles: set[int], question: _Question) -> int:
     found = store.expand(sorted(handles), question.direction, [question.kind])
     upstream = question.direction is Direction.UPSTREAM
     reached = {step.dst if upstream else step.src for step in found.steps}
-    twins: dict[int, set[int]] = {}
+    same: dict[int, list[int]] = {}
     for step in found.same:
-        twins.setdefault(step.src, set()).add(step.dst)
-        twins.setdefault(step.dst, set()).add(step.src)
-    # What a twin has, the node has: they are one thing.
-    return sum(1 for handle in handles if handle in reached or twins.get(handle, set()) & reached)
+        same.setdefault(step.src, []).append(step.dst)
+        same.setdefault(step.dst, []).append(step.src)
+    # What one of a class has, all have: they are one thing.
+    todo = [handle for handle in reached if handle in same]
+    while todo:
+        fresh = [twin for twin in same.get(todo.pop(), ()) if twin not in reached]
+        reached.update(fresh)
+        todo += fresh
+    return len(handles & reached)
 
 
 def _percent(part: int, whole: int) -> str:

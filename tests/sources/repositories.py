@@ -7,7 +7,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from graph_schema.edges import EdgeKind
+from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore
+from graph_schema.values import Direction, Node
 from ingestors.loop import ingest
 from ingestors.registry import build
 from ingestors.report import Report
@@ -94,8 +97,8 @@ class Repository:
         return self.git("rev-parse", "HEAD")
 
     def fast_import(self, commits: int, every: int = 0, text: str = "") -> None:
-        """Very many commits at once on ``main``; each ``every``-th changes ``data.dvc``-like files by ``text``
-        (``{number}`` stands for the commit's)."""
+        """Very many commits at once on ``main``; each ``every``-th writes dvc.lock with ``text``, in which
+        ``{number}`` is the commit's."""
         lines = []
         for number in range(commits):
             lines.append(
@@ -121,10 +124,6 @@ def ingested(store: GraphStore, type: str, place: Path, *, full: bool = False, *
 
 def edges(store: GraphStore) -> set[tuple[str, str, str]]:
     """Every current edge as (source id, kind, target id)."""
-    from graph_schema.edges import EdgeKind
-    from graph_schema.kinds import NodeKind
-    from graph_schema.values import Direction
-
     handles = [node.handle for kind in NodeKind for node in every(store, kind)]
     if not handles:
         return set()
@@ -135,9 +134,9 @@ def edges(store: GraphStore) -> set[tuple[str, str, str]]:
     return {(names[step.src], step.kind.value, names[step.dst]) for step in steps}
 
 
-def every(store: GraphStore, kind: Any) -> list[Any]:
+def every(store: GraphStore, kind: NodeKind) -> list[Node]:
     """Every node of a kind."""
-    found: list[Any] = []
+    found: list[Node] = []
     after = None
     while True:
         page = store.find(kind, first=500, after=after)

@@ -453,7 +453,9 @@ def test_names_that_sound_secret_keep_their_versions(plain: Repository, store: S
 def test_a_working_folder_and_an_old_lock_are_understood(plain: Repository, store: SqliteStore) -> None:
     plain.commit("One", {
         "sub/dvc.yaml": "stages:\n  make:\n    wdir: ../work\n    cmd: make\n    outs: [y]\n",
-        "sub/dvc.lock": f"make:\n  cmd: m\n  deps:\n  - {{path: x, md5: {A}}}\n  outs:\n  - {{path: y, md5: {B}}}\n",
+        "sub/dvc.lock": (
+            f"make:\n  cmd: m\n  deps: [{{path: x, md5: {A}}}]\n  outs: [{{path: y, md5: {B}}}]\n"
+        ),
     })  # fmt: skip
 
     ingested(store, "dvc", plain.folder)

@@ -357,9 +357,9 @@ def test_names_that_look_like_options_are_names(repository: Repository, store: S
 def test_a_first_history_that_is_interrupted_goes_on(repository: Repository, store: SqliteStore) -> None:
     repository.fast_import(2_500)
     source = build({"type": "git", "name": "git", "path": str(repository.folder)}, repository.folder)
-    seen = iter([False] * 12)
 
-    stopped = ingest(store, source, should_stop=lambda: next(seen, True))
+    # As soon as the first page is committed, cursor and all.
+    stopped = ingest(store, source, should_stop=lambda: bool(store.service("cursor")))
     resumed = ingest(store, source)
 
     assert stopped.stopped and 0 < stopped.new < 2_501
