@@ -66,7 +66,8 @@ def ingest(
     fence: Fence | None = None,
     policy: Policy | None = None,
 ) -> Report:
-    """Bring what is new at a source into the graph. ``full`` starts from the beginning.
+    """Bring what is new at a source into the graph. ``full`` starts from the beginning;
+    ``accept_retirement`` does too, for only a complete pull tells what is gone, and believes it.
 
     What goes wrong at the source is in ``Report.error``; what was committed before stands. Raises what the
     store raises (StoreUnavailable, StoreBusy, Fenced): then nothing more can be written.
@@ -92,7 +93,7 @@ class _Ingestion:
         self.source = source
         self.ref = described(source)
         self.accept = accept
-        self.full = full
+        self.full = full or accept
         self.progress = progress
         self.should_stop = should_stop
         self.policy = policy

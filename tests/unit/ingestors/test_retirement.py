@@ -91,6 +91,17 @@ def test_one_command_accepts_it(store: SqliteStore) -> None:
     assert gone(store) == set(ALL[10:])
 
 
+def test_accepting_pulls_everything_even_where_nothing_is_new(store: SqliteStore) -> None:
+    def script(cursor: Any, now: Micros) -> Iterator[Pulled]:
+        if cursor is None:
+            yield Pulled(items(*ALL[:10], now=now), now, 10, {"run": frozenset(ALL[:10])})
+
+    pulled(store, ALL)
+
+    assert ingest(store, Scripted(script)).retired == 0
+    assert ingest(store, Scripted(script), accept_retirement=True).retired == 90
+
+
 def test_what_comes_back_is_back(store: SqliteStore) -> None:
     pulled(store, ALL)
     pulled(store, ALL[5:], existing=frozenset())
