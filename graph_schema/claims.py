@@ -29,7 +29,8 @@ class States(msgspec.Struct, frozen=True, tag="states", array_like=True, gc=Fals
 
     ``name``, ``url`` and ``createdAt`` (microseconds) fill the fields of the node; all others are its
     properties: JSON values under lowerCamelCase keys, or the tool's own names one level down
-    (``params``, ``metrics``, ``tags``).
+    (``params``, ``metrics``, ``tags``). A record speaks of a thing at one time: two of these on one id are
+    put together, at the later of their times.
     """
 
     kind: NodeKind

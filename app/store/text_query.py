@@ -6,11 +6,14 @@ import re
 
 _WORD = re.compile(r"\w+", re.UNICODE)
 _MAX_WORDS = 32
+#: Longer words stand in no index; one engine refuses them.
+_MAX_WORD = 100
 
 
 def words_of(text: str) -> list[str]:
     """The words of a text: at most 32, each once, in order. Folded as the indexed texts are."""
-    return list(dict.fromkeys(_WORD.findall(text.casefold())))[:_MAX_WORDS]
+    words = (word[:_MAX_WORD] for word in _WORD.findall(text.casefold()))
+    return list(dict.fromkeys(words))[:_MAX_WORDS]
 
 
 def fts_query(text: str) -> str | None:

@@ -118,9 +118,10 @@ def _merge_nodes(tx: neo4j.ManagedTransaction, rows: list[dict[str, Any]]) -> No
 
 
 def _merge_edges(tx: neo4j.ManagedTransaction, kind: str, rows: list[dict[str, Any]]) -> None:
+    ends = "UNWIND $rows AS r MATCH (a:Raw {id: r.src}) MATCH (b:Raw {id: r.dst})"
     statements = {
-        "INPUT_TO": "UNWIND $rows AS r MATCH (a:Raw {id: r.src}) MATCH (b:Raw {id: r.dst}) MERGE (a)-[:INPUT_TO]->(b)",
-        "PRODUCED": "UNWIND $rows AS r MATCH (a:Raw {id: r.src}) MATCH (b:Raw {id: r.dst}) MERGE (a)-[:PRODUCED]->(b)",
+        "INPUT_TO": f"{ends} MERGE (a)-[:INPUT_TO]->(b)",
+        "PRODUCED": f"{ends} MERGE (a)-[:PRODUCED]->(b)",
     }
     tx.run(statements[kind], rows=rows).consume()
 

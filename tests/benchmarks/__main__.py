@@ -1,0 +1,88 @@
+"""``make bench``: figures as ratios from one run; written to docs/benchmarks.md on request."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import date
+from pathlib import Path
+
+from tests.benchmarks import answers, closures, ingestion
+from tests.benchmarks.measure import Figure
+from tests.neo4j_server import Neo4jServer
+
+PARTS = ("ingestion", "closures", "answers")
+PAGE = Path("docs") / "benchmarks.md"
+
+
+def main() -> int:
+    """Run the parts asked for; 0 even where a target is missed, for the figures are the result."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", default=[], help=f"of {', '.join(PARTS)}; default all")
+    parser.add_argument("--small", action="store_true", help="a tenth of everything, to see that it runs")
+    parser.add_argument("--no-neo4j", action="store_true", help="SQLite only")
+    parser.add_argument("--write", action="store_true", help=f"put the figures into {PAGE}")
+    asked = parser.parse_args()
+    unknown = set(asked.parts) - set(PARTS)
+    if unknown:
+        parser.error(f"no part is called {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    figures: list[Figure] = []
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kinlore-bench-")))
+        server = None
+        if not asked.no_neo4j:
+            server = stack.enter_context(Neo4jServer(folder / "neo4j", heap="4g"))
+        for figure in _figures(asked.parts or PARTS, folder, server, 10 if asked.small else 1):
+            figures.append(figure)
+            print(_line(figure), flush=True)
+    if asked.write:
+        PAGE.write_text(page(figures), encoding="utf-8")
+        print(f"written to {PAGE}", file=sys.stderr)
+    return 0
+
+
+def _figures(
+    parts: list[str] | tuple[str, ...], folder: Path, server: Neo4jServer | None, smaller: int
+) -> Iterator[Figure]:
+    for part in parts:
+        own = folder / part
+        own.mkdir()
+        if part == "ingestion":
+            yield from ingestion.run(own, 100_000 // smaller, server)
+        elif part == "closures":
+            sizes = (20_000, 100_000, 1_000_000) if smaller == 1 else (20_000, 50_000)
+            yield from closures.run(own, sizes, server)
+        else:
+            yield from answers.run(own, 100_000 // min(smaller, 2))
+
+
+def _line(figure: Figure) -> str:
+    verdict = {None: "", True: "  ok", False: "  MISSED"}[figure.met]
+    target = f"  target {figure.target}" if figure.target else ""
+    return f"{figure.name}: {figure.value}{target}{verdict}"
+
+
+def page(figures: list[Figure]) -> str:
+    """The figures as a page of the documentation."""
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    machine += f", Python {platform.python_version()}"
+    rows = "\n".join(
+        f"| {f.name} | {f.value} | {f.target or '–'} | {({None: '–', True: 'yes', False: 'no'})[f.met]} |"
+        for f in figures
+    )
+    return (
+        "# Benchmarks\n\n"
+        "Figures of one run of `make bench`, as ratios against a baseline measured in the same run.\n"
+        "Absolute times are of this machine, which other work may have shared.\n\n"
+        f"{date.today().isoformat()} · {machine}\n\n"
+        f"| what | figure | target | met |\n|---|---|---|---|\n{rows}\n"
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
