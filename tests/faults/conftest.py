@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from graph_schema.store import GraphStore
 from tests.contract.conftest import chosen_engines, clock, engine, fresh, sqlite_template, store
 from tests.contract.harness import clean_neo4j
 from tests.faults.victim import Address
