@@ -26,7 +26,7 @@ class DeployLogConfig(SourceConfig):
 
 
 class DeployLog(Source):
-    """Reads ``{"environment", "name", "revision", "model", "at"}``; ``model`` is MLflow's ``name/version``."""
+    """Reads ``{"environment", "name", "revision", "model", "at"}``; ``model`` as in MLflow: name/version."""
 
     type = "deploy_log"
     config_model = DeployLogConfig

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,8 +33,12 @@ PICTURES = sorted(DOCS.rglob("*.svg"))
 _LINK = re.compile(r"(?<!\\)\]\(([^)\s]+)\)")
 
 
+def read_text(file: Path) -> str:
+    return file.read_text(encoding="utf-8")
+
+
 def read(name: str) -> str:
-    return (DOCS / name).read_text(encoding="utf-8")
+    return read_text(DOCS / name)
 
 
 def section(text: str, heading: str) -> str:
@@ -183,6 +189,25 @@ def ageless(line: str) -> str:
     return re.sub(r"  \d+ (d|h|y|min) ago", "", line)
 
 
+BLOCKS = [
+    pytest.param(language, text, id=f"{file.stem}-{language}-{number}")
+    for file in TEXTS
+    for number, (language, text) in enumerate(
+        re.findall(r"^```(python|toml|json)\b[^\n]*\n(.*?)^```", read_text(file), re.DOTALL | re.MULTILINE)
+    )
+]
+
+
+@pytest.mark.parametrize(("language", "text"), BLOCKS)
+def test_what_is_to_be_pasted_can_be_read(language: str, text: str) -> None:
+    if language == "python":
+        compile(text, "docs", "exec")
+    elif language == "toml":
+        tomllib.loads(text)
+    else:
+        assert all(json.loads(line) for line in text.splitlines())
+
+
 # --- links and pictures ----------------------------------------------------------------------------------
 
 
@@ -237,10 +262,6 @@ def test_pictures_can_be_read_by_everybody(file: Path) -> None:
     assert re.search(r'<desc id="desc">[^<]{40,}</desc>', text)
     assert "prefers-color-scheme:dark" in text
     assert any(f"({Path('img') / file.name})" in t or f"img/{file.name})" in t for t in map(read_text, TEXTS))
-
-
-def read_text(file: Path) -> str:
-    return file.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("file", sorted((DOCS / "decisions").glob("[0-9]*.md")), ids=lambda f: f.name)
