@@ -44,7 +44,7 @@ _NEW_KEYED = """
 UNWIND $rows AS r CREATE (n:Keyed) SET n = r
 WITH n, r OPTIONAL MATCH (i:Item {num: r.ref}) SET n.tie = coalesce(i.text, '')
 """
-_SAME = "UNWIND $nums AS num MATCH (n:Item {num: num}) WHERE NOT n:Same SET n:Same"
+_SAME = "UNWIND $nums AS num MATCH (n:Item {num: num}) SET n:Same"
 
 
 def _new_nodes(kind: str) -> str:

@@ -26,7 +26,12 @@ T = TypeVar("T")
 _CONNECT_SECONDS = 5.0
 _RETRY_SECONDS = 30.0
 _FETCH = 10_000
-_TIMED_OUT = ("TransactionTimedOut", "TransactionTimedOutClientConfiguration", "LockAcquisitionTimeout")
+_TIMED_OUT = (
+    "TransactionTimedOut",
+    "TransactionTimedOutClientConfiguration",
+    "LockAcquisitionTimeout",
+    "LockClientStopped",
+)
 
 
 class Connection:
@@ -131,7 +136,7 @@ class Connection:
             return StoreUnavailable(f"{self.address} does not answer: is Neo4j running there?")
         if isinstance(error, Neo4jError):
             code = error.code or ""
-            if code.endswith(_TIMED_OUT) or (waiting and "Terminat" in code):
+            if code.endswith(_TIMED_OUT):
                 if waiting:
                     return StoreBusy(
                         f"another writer has held {self.address} for more than {self.seconds:g} s"

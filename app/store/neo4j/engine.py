@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from neo4j import ManagedTransaction
@@ -95,6 +96,23 @@ _BELIEFS = tuple(
 )
 
 
+@cache
+def keyed_query(role: bool, since: bool, until: bool, descending: bool) -> str:
+    """Keyed claims of a place in order, by their index; the flags tell which conditions there are."""
+    where = ["k.place = $place", "k.role = $role" if role else "k.role IS NOT NULL"]
+    where += ["k.when >= $since"] if since else []
+    where += ["k.when < $until"] if until else []
+    # ``when`` is set even where there is no time; a window holds only what has one.
+    where.append("k.at IS NOT NULL" if since or until else "k.when IS NOT NULL")
+    columns = ("k.place", "k.role", "k.when") if role else ("k.when",)
+    order = ", ".join(f"{c} {'DESC' if descending else 'ASC'}" for c in (*columns, "k.tie", "k.anchor"))
+    return (
+        f"MATCH (k:Keyed) WHERE {' AND '.join(where)} WITH k ORDER BY {order} LIMIT $limit"
+        " OPTIONAL MATCH (r:Item {num: k.ref}) OPTIONAL MATCH (b:Item {num: k.by})"
+        f" WITH k, r, b ORDER BY {order} RETURN collect([{_K}, {IDENT.format('r')}, {IDENT.format('b')}])"
+    )
+
+
 def service_key(collection: str, key: str) -> str:
     """What a service record is found by."""
     return index_key(f"{collection}/{key}")
@@ -102,12 +120,11 @@ def service_key(collection: str, key: str) -> str:
 
 def service_range(collection: str, prefix: str, after: str, limit: int) -> dict[str, Any]:
     """Parameters of ``SERVICES``."""
-    start = codec.key_prefix(f"{collection}/{prefix}")
     return {
         "collection": collection,
         "prefix": prefix,
-        "start": start,
-        "after": service_key(collection, after) if after else "",
+        "start": codec.key_prefix(f"{collection}/{prefix}"),
+        "after": service_key(collection, after) if after else codec.key_prefix(f"{collection}/"),
         "limit": limit,
     }
 
@@ -253,25 +270,8 @@ class Neo4jEngine:
         descending: bool,
         limit: int | None,
     ) -> list[tuple[KeyedRow, IdentRow | None, IdentRow | None]]:
-        where = ["k.place = $place", "k.role = $role" if role is not None else "k.role IS NOT NULL"]
-        if since is not None:
-            where.append("k.when >= $since")
-        if until is not None:
-            where.append("k.when < $until")
-        if since is not None or until is not None:
-            where.append("k.at IS NOT NULL")
-        else:
-            where.append("k.when IS NOT NULL")
-        way = "DESC" if descending else "ASC"
-        lead = "k.place, k.role, k.when" if role is not None else "k.when"
-        order = ", ".join(f"{column} {way}" for column in (*lead.split(", "), "k.tie", "k.anchor"))
-        query = (
-            f"MATCH (k:Keyed) WHERE {' AND '.join(where)} WITH k ORDER BY {order} LIMIT $limit"
-            " OPTIONAL MATCH (r:Item {num: k.ref}) OPTIONAL MATCH (b:Item {num: k.by})"
-            f" WITH k, r, b ORDER BY {order} RETURN collect([{_K}, {IDENT.format('r')}, {IDENT.format('b')}])"
-        )
         found = self._rows(
-            (query),
+            keyed_query(role is not None, since is not None, until is not None, descending),
             place=codec.place_of(rule, key),
             role=role,
             since=since,

@@ -28,13 +28,13 @@ def ordered(
     wanted: int,
 ) -> Iterator[NodeRow]:
     """Live nodes of a kind behind a mark, in order. Narrowed where an index can; the caller filters."""
-    narrow, values = narrowed(kind, where)
-    values["kind"] = NODE_CODES[kind]
+    narrow = narrowed(kind, where)
+    values = {**narrow, "kind": NODE_CODES[kind]}
     limit = max(_SCAN, wanted) if where else wanted
     for column in _columns(ordering, mark):
         behind = mark
         while True:
-            text, more = page_query(column, narrow, ordering.descending, behind)
+            text, more = page_query(column, tuple(narrow), ordering.descending, behind)
             page = rows(tx, text, **values, **more, limit=limit)
             for row in page:
                 yield codec.node_row(row)
@@ -58,7 +58,7 @@ def _columns(ordering: Ordering, mark: tuple[Any, str] | None) -> tuple[str, ...
 
 
 def page_query(
-    column: str, narrow: str, descending: bool, mark: tuple[Any, str] | None
+    column: str, narrow: Sequence[str], descending: bool, mark: tuple[Any, str] | None
 ) -> tuple[str, dict[str, Any]]:
     """The statement for one page in one order, and its parameters."""
     way, than = ("DESC", "<") if descending else ("ASC", ">")
@@ -74,31 +74,32 @@ def page_query(
         condition = f"n.{column} IS NOT NULL"
         if mark is not None:
             values["value"] = index_key(mark[0]) if column == "name" else mark[0]
-            # One bound that the index can seek by, and what of the bound itself is behind the mark.
-            condition = f"n.{column} {than}= $value AND (n.{column} {than} $value OR n.id {than} $id)"
+            # One bound to seek by, and what of the bound itself is behind the mark; said in such a way that
+            # the planner does not make two seeks and a sort of it.
+            behind = f"CASE WHEN n.{column} = $value THEN n.id {than} $id ELSE true END"
+            condition = f"n.{column} {than}= $value AND {behind}"
         order = f"n.kind {way}, n.{column} {way}, n.id {way}"
-    # Left alone, the planner scans where it could seek; where declared properties narrow, it may choose.
-    key = "id" if column == "undated" else column
-    hint = "" if narrow else f" USING INDEX SEEK n:Item(kind, {key})"
+    # Left alone, the planner scans where it could seek, for the plan is made when the graph is empty.
+    key = narrow[0] if narrow else "id" if column == "undated" else column
+    conditions = "".join(f" AND n.{kept} IN ${kept}" for kept in narrow)
     text = (
-        f"MATCH (n:Item){hint} WHERE n.kind = $kind AND {condition}{narrow} AND n.live"
+        f"MATCH (n:Item) USING INDEX SEEK n:Item(kind, {key})"
+        f" WHERE n.kind = $kind AND {condition}{conditions} AND n.live"
         f" WITH n ORDER BY {order} LIMIT $limit RETURN collect([{NODE.format('n')}])"
     )
     return text, values
 
 
-def narrowed(kind: NodeKind, where: Sequence[Filter]) -> tuple[str, dict[str, Any]]:
-    """Conditions that the database can check: equality of a declared property with a text.
+def narrowed(kind: NodeKind, where: Sequence[Filter]) -> dict[str, Any]:
+    """What the database can check, by its index: a declared property equals one of some texts.
 
     Only such as let through everything that :func:`graph_schema.filters.matches` would."""
-    conditions: list[str] = []
-    values: dict[str, Any] = {}
+    narrow: dict[str, Any] = {}
     for condition in where:
-        if condition.key not in KINDS[kind].properties:
+        kept = indexed_property(condition.key)
+        if condition.key not in KINDS[kind].properties or kept in narrow:
             continue
         wanted = condition.value if condition.op is FilterOp.IN else [condition.value]
         if condition.op in (FilterOp.EQ, FilterOp.IN) and all(codec.filterable(w) for w in wanted):
-            name = f"w{len(values)}"
-            values[name] = wanted
-            conditions.append(f" AND n.{indexed_property(condition.key)} IN ${name}")
-    return "".join(conditions), values
+            narrow[kept] = wanted
+    return narrow

@@ -1,0 +1,129 @@
+"""How Neo4j goes about the statements of the store: by its indexes, whatever the size of the graph.
+
+Plans are made when a statement is first seen, which is when the graph is still empty.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from neo4j import Driver
+
+from app.store.neo4j import Neo4jStore, applying, engine, expanding, finding, past, reading
+from graph_schema.edges import EDGE_CODES, FLOW_KINDS
+from tests.neo4j_server import Neo4jServer
+
+FLOW = tuple(EDGE_CODES[kind] for kind in FLOW_KINDS)
+NUMBERS = ("limit", "at", "rev", "kind", "low", "high")
+TEXTS = ("text", "prefix", "after", "type", "skey", "start", "collection", "name", "place", "id", "value")
+
+#: What reads a whole table means to: it holds a handful, or all of it is asked for.
+WHOLE = {"past._OF_KIND", "past._FACTS_THEN", "reading._SOURCES", "reading._ORIGINS"}
+
+
+def statements() -> Iterator[tuple[str, str]]:
+    """Every constant statement of the modules that look things up, one of a kind where kinds differ."""
+    for module in (engine, applying, past, reading):
+        for name, value in vars(module).items():
+            text = value[0] if isinstance(value, tuple) and value else value
+            if isinstance(text, str) and name.isupper() and re.search(r"\b(MATCH|MERGE)\b", text):
+                yield f"{module.__name__.rpartition('.')[2]}.{name}", text
+
+
+STATEMENTS = dict(statements())
+
+
+@pytest.fixture(scope="module")
+def driver(neo4j_server: Neo4jServer) -> Iterator[Driver]:
+    """A driver on an empty graph with our indexes."""
+    with neo4j_server.driver() as opened:
+        with opened.session() as session:
+            session.run("MATCH (n) CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 5000 ROWS").consume()
+        store = Neo4jStore(neo4j_server.url, neo4j_server.password)
+        store.migrate()
+        store.close()
+        yield opened
+
+
+def plan(driver: Driver, text: str) -> list[str]:
+    """The operators of a statement's plan, with their details."""
+    names = set(re.findall(r"\$(\w+)", text))
+    values: dict[str, Any] = {name: [] for name in names}
+    values.update({name: 1 for name in names if name in NUMBERS})
+    values.update({name: "x" for name in names if name in TEXTS})
+    found: list[str] = []
+
+    def walk(node: dict[str, Any]) -> None:
+        found.append(f"{node['operatorType'].partition('@')[0]} {node['args'].get('Details', '')}")
+        for child in node.get("children", ()):
+            walk(child)
+
+    walk(driver.execute_query(f"EXPLAIN {text}", values).summary.plan)
+    return found
+
+
+def scans(operators: list[str]) -> list[str]:
+    return [one for one in operators if re.match(r"\w*(AllNodes|Label|Types?|Index)\w*Scan", one)]
+
+
+def test_there_are_statements_to_look_at() -> None:
+    assert len(STATEMENTS) > 40
+
+
+@pytest.mark.parametrize("name", sorted(STATEMENTS.keys() - WHOLE))
+def test_look_ups_seek(driver: Driver, name: str) -> None:
+    operators = plan(driver, STATEMENTS[name])
+
+    assert scans(operators) == []
+    assert any("Seek" in one for one in operators)
+
+
+@pytest.mark.parametrize("end", ["src", "dst"])
+@pytest.mark.parametrize("as_of", [False, True])
+def test_a_hop_seeks_its_nodes_and_follows_only_the_kinds_asked_for(
+    driver: Driver, end: str, as_of: bool
+) -> None:
+    operators = plan(driver, expanding.step_query(FLOW, end, as_of, True, True))
+
+    assert scans(operators) == []
+    assert any(one.startswith("NodeUniqueIndexSeek UNIQUE a:Item(num)") for one in operators)
+    (expanded,) = (one for one in operators if one.startswith("Expand"))
+    assert "PAST" not in expanded
+    assert all(kind in expanded for kind in ("INTRODUCED", "IMPLICATED_IN"))
+
+
+@pytest.mark.parametrize("column", ["id", "name", "createdAt", "undated"])
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_page_comes_in_the_order_of_an_index(
+    driver: Driver, column: str, descending: bool, behind: bool
+) -> None:
+    mark = (1 if column == "createdAt" else "x", "x") if behind else None
+    text, _ = finding.page_query(column, (), descending, mark)
+
+    operators = plan(driver, text)
+
+    assert scans(operators) == []
+    assert any(one.startswith("NodeIndexSeek") for one in operators)
+    # A partial sort only brings equal names or times into the order of their ids.
+    assert not any(re.match(r"(Sort|Top)\b", one) for one in operators)
+
+
+def test_a_declared_property_narrows_by_its_index(driver: Driver) -> None:
+    text, _ = finding.page_query("id", ("p_status",), False, None)
+
+    operators = plan(driver, text)
+
+    assert any("p_status" in one for one in operators if one.startswith("NodeIndexSeek"))
+
+
+def test_the_last_of_many_is_found_from_the_end(driver: Driver) -> None:
+    """The occupant of a slot at a time, among any number before it."""
+    operators = plan(driver, engine.keyed_query(True, False, True, True))
+
+    assert scans(operators) == []
+    assert any("Keyed(place, role, when)" in one for one in operators if one.startswith("NodeIndexSeek"))
+    assert not any(re.match(r"(Sort|Top)\b", one) for one in operators)
