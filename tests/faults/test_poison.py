@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
 from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore
 from graph_schema.times import Micros
@@ -164,21 +162,3 @@ def test_a_page_of_which_a_fifth_is_invalid_halts_its_source_alone(store: GraphS
     assert (other.error, other.new) == (None, 2)
     assert dict(store.service(CURSOR))["tool"] == 1
     assert len(store.service(DEAD_LETTERS, prefix="tool/")) == 20
-
-
-@pytest.mark.parametrize("times", [10])
-def test_the_same_page_ten_times_has_one_effect(store: GraphStore, times: int, figure: Figure) -> None:
-    from tests.faults.synthetic import Synthetic
-
-    source = Synthetic(300)
-    ingest(store, source)
-    once, counts = store.digest(), store.counts()
-
-    for _ in range(times - 1):
-        report = ingest(store, source, full=True)
-        assert report.error is None
-
-    there = store.counts()
-    figure("records doubled:", there.records - counts.records)
-    assert store.digest() == once
-    assert (there.records, there.nodes, there.edges) == (counts.records, counts.nodes, counts.edges)

@@ -112,7 +112,11 @@ class Connection:
             return
         with self._lock:
             if not self._known:
-                self._driver.verify_connectivity()
+                # What listens and never answers would else be waited for as long as for a free connection.
+                with self._driver.session(
+                    database=self.database, connection_acquisition_timeout=_CONNECT_SECONDS
+                ) as session:
+                    session.run("RETURN 1").consume()
                 self._known = True
 
     @contextmanager
