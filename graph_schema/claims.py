@@ -112,6 +112,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     pull's request. A record older than the one held is ignored; of two with one version, the one whose
     content hash is greater stands, so that the order of arrival does not matter.
     ``type`` groups records for retirement by absence (``run``, ``commit``, …).
+    ``stamp``: digest of what the claims were made from; a writer that meets it again need not make them.
     ``silent``: brought from the past by a first ingestion; nobody is notified.
     """
 
@@ -120,3 +121,4 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     version: int
     claims: tuple[Claim, ...]
     silent: bool = False
+    stamp: bytes = b""

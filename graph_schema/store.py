@@ -131,6 +131,10 @@ class Transaction(Protocol):
     def write(self, source: Source, records: Sequence[Record]) -> Written:
         """Replace what these records claimed before. Raises BadClaim for a claim against the vocabulary."""
 
+    def settled(self, source: Source, stamps: Sequence[tuple[str, int, bytes]]) -> set[str]:
+        """Of these (key, version, stamp), the keys of records that are held with this very stamp and are not
+        gone: writing them would change nothing. Their versions are brought up to date."""
+
     def keyed(
         self,
         rule: str,

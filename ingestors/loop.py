@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, TypeVar
 
@@ -28,11 +28,14 @@ from ingestors.report import Progress, Report
 from ingestors.retirement import reconcile
 from ingestors.sanitise import Poison, clean, clean_item, shortened, text
 from ingestors.source import Item, Pulled, Source, SourceError, Unreachable
+from ingestors.stamp import stamp_of, stamp_salt
 from ingestors.writing import Letter, Writer
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+_ASKED_AT_ONCE = 2_000
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -101,6 +104,8 @@ class _Ingestion:
         self.cursor: Any = None
         self.now: Micros = 0
         self.redactor = Redactor(b"")
+        self.salt = b""
+        self.recognises = False
         self.writer = Writer(store, self.ref, fence, policy.lock, self.report)
 
     def run(self) -> Report:
@@ -112,6 +117,9 @@ class _Ingestion:
         self.report.first = start.first
         self.cursor = self.source.restart(start.cursor) if self.full else start.cursor
         self.redactor = Redactor(start.redaction_key)
+        self.salt = stamp_salt(self.source.config, start.redaction_key)
+        # A full pull makes every claim anew: it is what one asks for when in doubt.
+        self.recognises = not (self.full or start.first)
         self.writer.letters, self.writer.gone = start.letters, start.gone
         try:
             self._pull_all(clock)
@@ -193,10 +201,12 @@ class _Ingestion:
         deleted = {t: keys for t, keys in (page.gone or {}).items() if t in self.source.retirable}
         records: list[Record] = []
         letters: list[Letter] = []
-        for item in page.items:
-            if self._is_settled(item, deleted):
+        stamps = [stamp_of(item, self.salt) for item in page.items]
+        known = self._known(page.items, stamps) if self.recognises else frozenset()
+        for item, stamp in zip(page.items, stamps, strict=True):
+            if item.key in known or self._is_settled(item, deleted):
                 continue
-            made = self._record(item)
+            made = self._record(item, stamp)
             if isinstance(made, Record):
                 records.append(made)
             else:
@@ -217,6 +227,18 @@ class _Ingestion:
             self._retire(page)
             self.writer.write([], deleted={}, between=self._goes_on, cursor=page.cursor, with_cursor=True)
         self._say(f"{self.report.items:,} items", page.total)
+
+    def _known(self, items: Sequence[Item], stamps: Sequence[bytes]) -> frozenset[str]:
+        """Keys of items that are what they were: nothing has to be made of them again."""
+        asked = [(item.key, item.version, stamp) for item, stamp in zip(items, stamps, strict=True) if stamp]
+        known: set[str] = set()
+        for start in range(0, len(asked), _ASKED_AT_ONCE):
+            known |= self._settled(asked[start : start + _ASKED_AT_ONCE])
+        self.report.unchanged += sum(item.key in known for item in items)
+        return frozenset(known)
+
+    def _settled(self, asked: Sequence[tuple[str, int, bytes]]) -> set[str]:
+        return self.writer.transact(lambda tx: tx.settled(self.ref, asked))
 
     def _is_settled(self, item: Item, deleted: Mapping[str, frozenset[str]]) -> bool:
         """Deleted at the source, and held as gone: written again, it would seem to have come back."""
@@ -240,7 +262,7 @@ class _Ingestion:
         for line in outcome.warnings:
             self.report.warn(line)
 
-    def _record(self, item: Item) -> Record | Letter:
+    def _record(self, item: Item, stamp: bytes) -> Record | Letter:
         try:
             item = clean_item(item)
             data = self.redactor.value(item.data)
@@ -252,7 +274,7 @@ class _Ingestion:
         except Exception as problem:
             # Whatever an item makes to_claims stumble over: it is kept with its reason, the rest lands.
             return self._letter(item, problem)
-        return Record(item.key, item.type, item.version, claims, self.report.first)
+        return Record(item.key, item.type, item.version, claims, self.report.first, stamp)
 
     def _letter(self, item: Item, problem: Exception) -> Letter:
         reason = str(problem) if isinstance(problem, KinloreError) else f"{type(problem).__name__}: {problem}"

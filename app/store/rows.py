@@ -36,13 +36,14 @@ class Marks(msgspec.Struct, array_like=True, gc=False):
     """What a record holds, by row id: enough to withdraw it without reading it again.
 
     ``facts``: identifiers it speaks of. ``links``: (edge code, source ident, target ident, belief).
-    ``joins``, ``keyed``: row ids with the identifiers they touch.
+    ``joins``, ``keyed``: row ids with the identifiers they touch. ``stamp``: as in :class:`Record`.
     """
 
     facts: list[int]
     links: list[tuple[int, int, int, int]]
     joins: list[tuple[int, int, int]]
     keyed: list[int]
+    stamp: bytes = b""
 
 
 unpack_marks = msgspec.msgpack.Decoder(Marks).decode

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 from app.store.anchor import anchor_number
 from app.store.batch import Batch
 from app.store.before import Before
+from app.store.choice import choose
 from app.store.claims import Reading, kinds_in, read
 from app.store.engine import Engine
-from app.store.record_digest import record_digest
 from app.store.rows import (
     Fact,
     IdentRow,
@@ -28,6 +28,7 @@ from app.store.rows import (
     pack,
     unpack_marks,
 )
+from app.store.stamps import restamp, settled
 from graph_schema.claims import Record
 from graph_schema.edges import EDGE_CODES, EdgeKind
 from graph_schema.errors import BadInput
@@ -82,39 +83,18 @@ class Writer:
         written = Written()
         row = self._source(source)
         held = self._engine.records(row.sid, [r.key for r in records])
-        returned: list[str] = []
-        work: dict[str, tuple[Record, bytes]] = {}
-        versions: dict[int, int] = {}
-        for record in records:
-            digest = record_digest(record)
-            before = held.get(record.key)
-            state = (before.version, before.digest) if before is not None else None
-            if record.key in work:
-                chosen, chosen_digest = work[record.key]
-                state = (chosen.version, chosen_digest)
-            elif before is not None and before.rid in versions:
-                state = (versions[before.rid], before.digest)
-            if state is not None and (record.version, digest) <= state:
-                if digest == state[1]:
-                    written.unchanged += 1
-                else:
-                    written.stale += 1
-                continue
-            if before is not None and before.gone_at is not None:
-                returned.append(record.key)
-            if before is not None and digest == before.digest:
-                work.pop(record.key, None)
-                versions[before.rid] = record.version
-                written.unchanged += 1
-                continue
-            if before is not None:
-                versions.pop(before.rid, None)
-            work[record.key] = (record, digest)
-        if work or versions:
-            self._write(row, held, list(work.values()), versions, written)
-        if returned:
-            self.retire(source, returned, None)
+        choice = choose(records, held, written)
+        restamp(self._engine, list(choice.restamped.values()), choice.versions)
+        if choice.work or choice.versions:
+            self._write(row, held, list(choice.work.values()), choice.versions, written)
+        if choice.returned:
+            self.retire(source, choice.returned, None)
         return written
+
+    def settled(self, source: Source, stamps: Sequence[tuple[str, int, bytes]]) -> set[str]:
+        """See :meth:`graph_schema.store.Transaction.settled`."""
+        row = self._sources.get(source.name)
+        return set() if row is None else settled(self._engine, row.sid, stamps)
 
     def _write(
         self,
@@ -139,12 +119,14 @@ class Writer:
             if row is None:
                 rid = self._counters["record"] = self._counters.get("record", 0) + 1
                 marks = self._add(batch, source, rid, oid, reading)
+                marks.stamp = record.stamp
                 batch.changes.new_records.append(
                     RecordRow(rid, source.sid, record.key, record.type, record.version, digest, pack(marks))
                 )
                 written.new += 1
             else:
                 marks = self._replace(batch, source, row, oid, reading, before)
+                marks.stamp = record.stamp
                 row.type, row.version, row.digest = record.type, record.version, digest
                 row.marks = pack(marks)
                 batch.changes.records.append(row)

@@ -49,7 +49,7 @@ def _ours(
     first, report = timed(lambda: ingest(store, OrganisationSource(made)))
     if report.error is not None or report.new != len(made):
         raise RuntimeError(f"the ingestion did not load everything: {report}")
-    again, report = timed(lambda: ingest(store, OrganisationSource(made), full=True))
+    again, report = timed(lambda: ingest(store, OrganisationSource(made)))
     if report.unchanged != len(made):
         raise RuntimeError(f"the second ingestion found changes: {report}")
     detail = f"{size}; {count / first:,.0f} against {count / raw:,.0f} elements/s"
