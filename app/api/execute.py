@@ -1,328 +1,163 @@
-"""Runs a validated query level by level: every field is resolved once for all objects of its level.
+"""How answers are completed: every field is resolved once for all objects of its level.
 
-A resolver gets the list of its parents and returns the list of its values, so that the number of store
-calls depends on the query and never on the size of the answer. Fields without a resolver are attributes of
-their parents. (Resolving object by object, as graphql-core does, costs some 20 µs a field: 10 times the
-store's own work for a lineage of 1,000 nodes.)
+Strawberry parses, validates, picks the operation and calls the resolvers of root fields. What they return is
+completed here and not object by object, which costs some 20 µs a field: ten times the store's own work for a
+lineage of 1,000 nodes. The number of store calls depends on the query and never on the size of the answer.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import islice
 from operator import attrgetter
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
+import strawberry
 from graphql import (
-    DocumentNode,
-    FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
-    GraphQLError,
-    GraphQLIncludeDirective,
-    GraphQLInterfaceType,
+    GraphQLEnumType,
+    GraphQLLeafType,
     GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLOutputType,
-    GraphQLSchema,
-    GraphQLSkipDirective,
-    OperationDefinitionNode,
-    OperationType,
-    SelectionSetNode,
+    GraphQLResolveInfo,
     get_named_type,
+    is_introspection_type,
     is_leaf_type,
+    is_specified_scalar_type,
 )
-from graphql import execute as execute_with_graphql_core
-from graphql.execution.values import (
-    VariableValues,
-    get_argument_values,
-    get_directive_values,
-    get_variable_values,
-)
+from graphql.execution.collect_fields import FieldDetailsList, collect_subfields
+from graphql.pyutils import Path
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+from strawberry.schema.schema_converter import GraphQLCoreConverter
+from strawberry.types.field import StrawberryField
 
-from graph_schema.errors import KinloreError
+from app.api.fields import Ask, Context
 
-log = logging.getLogger(__name__)
-
-Batch = Callable[[Any, list[Any], dict[str, Any]], Sequence[Any]]
-Serialise = Callable[[Any], Any]
+Batch = Callable[[Ask, list[Any]], Sequence[Any]]
+"""From a root field's view of the graph and all parents of a level to their values, in order."""
 
 
-#: What a root resolver may know of the query: names of the fields selected below it, by type.
-Selected = dict[str, set[str]]
+def batched(batch: Batch, description: str | None = None) -> Any:
+    """A field whose values are worked out for all objects of a level at once."""
+
+    def one(root: Any, info: strawberry.Info[Context, None]) -> Any:
+        # Only where something else than LevelByLevel executes: the same values, one call an object.
+        return batch(info.context.of(info.path), [root])[0]
+
+    return strawberry.field(resolver=one, description=description, metadata={"batch": batch})
 
 
-class Wiring(NamedTuple):
-    """How fields get their values.
+class LevelByLevel(StrawberryGraphQLCoreExecutionContext):
+    """Strawberry's execution; values of root fields are completed level by level.
 
-    ``roots``: fields of Query, called as (context, arguments, selected), the last a function to be called
-    where it matters. ``batches``: (type, field) to a function from (context, parents, arguments) to values,
-    in order. ``attributes``: (type, field) to the name of the attribute where it differs from the field's.
-    ``type_of``: the object type of a value of the interface. ``level``: told of all values of the interface
-    that are on one level, before their fields are resolved type by type. ``leaves``: how values of a scalar
-    or enum are written; others are written as they are.
+    A resolver of a root field may be asynchronous, of a query, a mutation or a subscription. A failure below
+    a root field fails that field as a whole. Introspection is left to graphql-core.
     """
 
-    roots: Mapping[str, Callable[[Any, dict[str, Any], Callable[[], Selected]], Any]]
-    batches: Mapping[tuple[str, str], Batch]
-    attributes: Mapping[tuple[str, str], str]
-    type_of: Callable[[Any], str]
-    level: Callable[[Any, list[Any]], None]
-    leaves: Mapping[str, Serialise]
-
-
-class Outcome(NamedTuple):
-    """Data and errors as they are sent."""
-
-    data: dict[str, Any] | None
-    errors: list[dict[str, Any]]
-
-
-def execute(
-    schema: GraphQLSchema,
-    wiring: Wiring,
-    document: DocumentNode,
-    operation: OperationDefinitionNode,
-    variables: Mapping[str, Any],
-    context: Callable[[], Any],
-    describe: Callable[[Exception], dict[str, Any]],
-) -> Outcome:
-    """Run one query. ``context`` is made anew for each root field; ``describe`` turns a failure into an
-    error. A root field that fails is null with an error, or takes all data with it where it may not be."""
-    definitions = operation.variable_definitions or ()
-    coerced = get_variable_values(schema, definitions, dict(variables), 5, True)
-    if isinstance(coerced, list):
-        return Outcome(None, [describe(problem) for problem in coerced])
-    run = _Run(schema, wiring, document, operation, coerced, dict(variables))
-    query = cast(GraphQLObjectType, schema.query_type)
-    data: dict[str, Any] | None = {}
-    errors: list[dict[str, Any]] = []
-    for key, nodes in run.collect(query, [operation.selection_set]).items():
-        try:
-            value = run.root(query, nodes, context)
-        except Exception as problem:
-            errors.append({**describe(problem), "path": [key]})
-            value = None
-            if isinstance(query.fields[nodes[0].name.value].type, GraphQLNonNull):
-                data = None
-        if data is not None:
-            data[key] = value
-    return Outcome(data, errors)
-
-
-class _Run:
-    def __init__(
+    def complete_value(
         self,
-        schema: GraphQLSchema,
-        wiring: Wiring,
-        document: DocumentNode,
-        operation: OperationDefinitionNode,
-        variables: VariableValues,
-        raw: dict[str, Any],
-    ) -> None:
-        self.schema = schema
-        self.wiring = wiring
-        self.operation = operation
-        self.variables = variables
-        self.raw = raw
-        self.fragments = {
-            node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
-        }
+        return_type: GraphQLOutputType,
+        field_details_list: FieldDetailsList,
+        info: GraphQLResolveInfo[Context],
+        path: Path,
+        result: Any,
+        position_context: Any,
+    ) -> Any:
+        """The value as it is sent: what the executor calls once a root field has been resolved."""
+        if isinstance(result, Exception) or is_introspection_type(get_named_type(return_type)):
+            return super().complete_value(
+                return_type, field_details_list, info, path, result, position_context
+            )
+        return _Level(self, path).complete(return_type, [result], field_details_list)[0]
 
-    # --- what is selected --------------------------------------------------------------------------------
 
-    def collect(
-        self, parent: GraphQLObjectType, selections: Iterable[SelectionSetNode]
-    ) -> dict[str, list[FieldNode]]:
-        """The fields selected on an object type, by their key in the answer."""
-        fields: dict[str, list[FieldNode]] = {}
-        visited: set[str] = set()
-        for selection in selections:
-            self._collect(parent, selection, fields, visited)
-        return fields
+class _Level:
+    """Completes all values below one root field."""
 
-    def _collect(
-        self,
-        parent: GraphQLObjectType,
-        selection: SelectionSetNode,
-        fields: dict[str, list[FieldNode]],
-        visited: set[str],
-    ) -> None:
-        for node in selection.selections:
-            if node.directives and not self._included(node):
-                continue
-            if isinstance(node, FieldNode):
-                fields.setdefault((node.alias or node.name).value, []).append(node)
-                continue
-            if isinstance(node, FragmentSpreadNode):
-                if node.name.value in visited:
-                    continue
-                visited.add(node.name.value)
-                spread: Any = self.fragments[node.name.value]
-            else:
-                spread = node
-            condition = spread.type_condition
-            if condition is None or self._applies(condition.name.value, parent):
-                self._collect(parent, spread.selection_set, fields, visited)
+    def __init__(self, executor: LevelByLevel, path: Path) -> None:
+        self.executor = executor
+        context: Context = executor.context_value
+        self.ask = context.of(path)
 
-    def _included(self, node: Any) -> bool:
-        skip = get_directive_values(GraphQLSkipDirective, node, self.variables)
-        if skip is not None and skip["if"]:
-            return False
-        include = get_directive_values(GraphQLIncludeDirective, node, self.variables)
-        return include is None or bool(include["if"])
-
-    def _applies(self, name: str, parent: GraphQLObjectType) -> bool:
-        if name == parent.name:
-            return True
-        condition = self.schema.type_map[name]
-        return isinstance(condition, GraphQLInterfaceType) and self.schema.is_sub_type(condition, parent)
-
-    def _selections(self, nodes: Iterable[FieldNode]) -> list[SelectionSetNode]:
-        return [node.selection_set for node in nodes if node.selection_set is not None]
-
-    def selected(self, nodes: Sequence[FieldNode], kind: GraphQLOutputType) -> Selected:
-        """What is selected below a field of this type; an interface counts as any type of it."""
-        found: Selected = {}
-        visited: set[tuple[str, tuple[int, ...]]] = set()
-
-        def visit(kind: GraphQLOutputType, below: Sequence[FieldNode]) -> None:
-            named = get_named_type(kind)
-            # The same nodes are met again under every type of an interface: once is enough.
-            mark = (named.name, tuple(id(node) for node in below))
-            if is_leaf_type(named) or mark in visited:
-                return
-            visited.add(mark)
-            for parent in self._possible(named):
-                for group in self.collect(parent, self._selections(below)).values():
-                    name = group[0].name.value
-                    found.setdefault(named.name, set()).add(name)
-                    if not name.startswith("__"):
-                        visit(parent.fields[name].type, group)
-
-        visit(kind, nodes)
-        return found
-
-    def _possible(self, kind: Any) -> Sequence[GraphQLObjectType]:
-        return self.schema.get_possible_types(kind) if isinstance(kind, GraphQLInterfaceType) else [kind]
-
-    # --- what it comes to --------------------------------------------------------------------------------
-
-    def root(self, query: GraphQLObjectType, nodes: list[FieldNode], context: Callable[[], Any]) -> Any:
-        """The completed value of one field of Query."""
-        name = nodes[0].name.value
-        if name == "__typename":
-            return query.name
-        if name.startswith("__"):
-            return self._introspect(nodes)
-        field = query.fields[name]
-        arguments = get_argument_values(field, nodes[0], self.variables, None, True)
-        own = context()
-        value = self.wiring.roots[name](own, arguments, lambda: self.selected(nodes, field.type))
-        return self._complete(own, field.type, [value], nodes)[0]
-
-    def _introspect(self, nodes: list[FieldNode]) -> Any:
-        """Left to graphql-core: a query of this field alone, with the same fragments and variables."""
-        alone = OperationDefinitionNode(
-            operation=OperationType.QUERY,
-            variable_definitions=self.operation.variable_definitions,
-            selection_set=SelectionSetNode(selections=tuple(nodes)),
-            directives=(),
-        )
-        document = DocumentNode(definitions=(alone, *self.fragments.values()))
-        result: Any = execute_with_graphql_core(self.schema, document, variable_values=self.raw)
-        if result.errors:
-            raise result.errors[0]
-        return next(iter(result.data.values()))
-
-    def _complete(
-        self, context: Any, kind: GraphQLOutputType, values: Sequence[Any], nodes: list[FieldNode]
+    def complete(
+        self, kind: GraphQLOutputType, values: Sequence[Any], nodes: FieldDetailsList
     ) -> Sequence[Any]:
+        """Values of one field, those of all objects of its level."""
         if isinstance(kind, GraphQLNonNull):
-            done = self._complete(context, kind.of_type, values, nodes)
+            done = self.complete(kind.of_type, values, nodes)
             if None in done:
-                raise TypeError(f"{nodes[0].name.value} may not be null")
+                raise TypeError(f"{nodes[0].node.name.value} may not be null")
             return done
         if isinstance(kind, GraphQLList):
             flat = [item for value in values if value is not None for item in value]
-            items = iter(self._complete(context, kind.of_type, flat, nodes))
+            items = iter(self.complete(kind.of_type, flat, nodes))
             return [None if value is None else list(islice(items, len(value))) for value in values]
         if is_leaf_type(kind):
-            write = self.wiring.leaves.get(kind.name)
+            write = _writer(kind)
             if write is None:
                 return values
             return [None if value is None else write(value) for value in values]
         present = [value for value in values if value is not None]
         if isinstance(kind, GraphQLObjectType):
-            done = self._objects(context, kind, present, nodes)
+            made = self._objects(kind, present, nodes)
         else:
-            done = self._abstract(context, present, nodes)
+            made = self._abstract(present, nodes)
         if len(present) == len(values):
-            return done
-        made = iter(done)
-        return [None if value is None else next(made) for value in values]
+            return made
+        rest = iter(made)
+        return [None if value is None else next(rest) for value in values]
 
-    def _abstract(self, context: Any, values: list[Any], nodes: list[FieldNode]) -> list[Any]:
+    def _abstract(self, values: list[Any], nodes: FieldDetailsList) -> list[Any]:
         """Values of the interface, each as its own type: one level per type and not per value."""
-        self.wiring.level(context, values)
+        self.ask.note(values)
         places: dict[str, list[int]] = {}
-        type_of = self.wiring.type_of
         for place, value in enumerate(values):
-            places.setdefault(type_of(value), []).append(place)
+            places.setdefault(value.kind, []).append(place)
         done: list[Any] = [None] * len(values)
         for name, where in places.items():
-            kind = cast(GraphQLObjectType, self.schema.type_map[name])
-            for place, made in zip(
-                where, self._objects(context, kind, [values[p] for p in where], nodes), strict=True
-            ):
-                done[place] = made
+            kind = cast(GraphQLObjectType, self.executor.schema.type_map[name])
+            made = self._objects(kind, [values[place] for place in where], nodes)
+            for place, value in zip(where, made, strict=True):
+                done[place] = value
         return done
 
     def _objects(
-        self, context: Any, kind: GraphQLObjectType, parents: list[Any], nodes: list[FieldNode]
+        self, kind: GraphQLObjectType, parents: list[Any], nodes: FieldDetailsList
     ) -> list[dict[str, Any]]:
         if not parents:
             return []
-        fields = self.collect(kind, self._selections(nodes))
-        columns = [self._field(context, kind, group, parents) for group in fields.values()]
+        run = self.executor
+        fields = collect_subfields(
+            run.schema, run.fragments, run.variable_values, run.operation, kind, nodes, True
+        ).grouped_field_set
+        columns = [self._field(kind, group, parents) for group in fields.values()]
         keys = list(fields)
         return [dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]
 
-    def _field(
-        self, context: Any, kind: GraphQLObjectType, nodes: list[FieldNode], parents: list[Any]
-    ) -> Sequence[Any]:
-        name = nodes[0].name.value
+    def _field(self, kind: GraphQLObjectType, nodes: FieldDetailsList, parents: list[Any]) -> Sequence[Any]:
+        name = nodes[0].node.name.value
         if name == "__typename":
             return [kind.name] * len(parents)
-        place = (kind.name, name)
         field = kind.fields[name]
-        batch = self.wiring.batches.get(place)
-        if batch is None:
-            values: Sequence[Any] = list(map(attrgetter(self.wiring.attributes.get(place, name)), parents))
+        declared: StrawberryField = field.extensions[GraphQLCoreConverter.DEFINITION_BACKREF]
+        batch: Batch | None = declared.metadata.get("batch")
+        if batch is not None:
+            values: Sequence[Any] = batch(self.ask, parents)
         else:
-            arguments = get_argument_values(field, nodes[0], self.variables, None, True)
-            values = batch(context, parents, arguments)
-        return self._complete(context, field.type, values, nodes)
+            values = list(map(attrgetter(declared.python_name), parents))
+        return self.complete(field.type, values, nodes)
 
 
-def describe(problem: Exception, request: str) -> dict[str, Any]:
-    """An error as it is sent: expected ones by their code, all others masked with the request's id."""
-    if isinstance(problem, GraphQLError) and isinstance(problem.original_error, GraphQLError | None):
-        return {
-            "message": problem.message,
-            "locations": [{"line": at.line, "column": at.column} for at in problem.locations or ()],
-            "extensions": {"code": "BAD_INPUT"},
-        }
-    if isinstance(problem, KinloreError):
-        extensions: dict[str, Any] = {"code": problem.code}
-        candidates = getattr(problem, "candidates", ())
-        if candidates:
-            extensions["candidates"] = list(candidates)
-        return {"message": str(problem), "extensions": extensions}
-    log.error("request %s failed", request, exc_info=problem)
-    return {
-        "message": f"something went wrong here; the log has it under request {request}",
-        "extensions": {"code": "INTERNAL", "requestId": request},
-    }
+def _writer(kind: GraphQLLeafType) -> Callable[[Any], Any] | None:
+    """How values of a scalar or enum are written; None where they are written as they are."""
+    if isinstance(kind, GraphQLEnumType):
+        return _names(kind).__getitem__
+    return None if is_specified_scalar_type(kind) else kind.coerce_output_value
+
+
+@cache
+def _names(kind: GraphQLEnumType) -> dict[Any, str]:
+    # Strawberry's own way compares a value with every one of the enum.
+    return {value.value: name for name, value in kind.values.items()}

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Sequence
 from itertools import count
 from operator import attrgetter
 from typing import Any, NamedTuple
+
+from graphql.pyutils import Path
 
 from app.lineage.closure import classes
 from graph_schema.edges import EdgeKind
 from graph_schema.identifiers import head_of
 from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore
-from graph_schema.times import format_time
 from graph_schema.values import NOW, Direction, Edge, Label, Moment, Node, Spaces, Step, Subgraph
 
 Link = tuple[Edge, Node]
@@ -49,6 +51,23 @@ class Ask:
         """The nodes that are there and may be read, by handle."""
         found = self.nodes(handles)
         return {handle: node for handle, node in zip(handles, found, strict=True) if node is not None}
+
+
+class Context:
+    """What a request brings to its resolvers: a number, and an Ask for each of its root fields."""
+
+    def __init__(self, make: Callable[[], Ask]) -> None:
+        self.number = uuid.uuid4().hex[:12]
+        self._make = make
+        self._asks: dict[str | int, Ask] = {}
+
+    def of(self, path: Path) -> Ask:
+        """The Ask of the root field that a path begins with."""
+        while path.prev is not None:
+            path = path.prev
+        if path.key not in self._asks:
+            self._asks[path.key] = self._make()
+        return self._asks[path.key]
 
 
 class IdentifierView(NamedTuple):
@@ -114,8 +133,23 @@ class LineageAnswer(NamedTuple):
     full_nodes: bool
     full_edges: bool
 
+    @property
+    def total_nodes(self) -> int:
+        """Nodes found before the cut."""
+        return self.graph.total
 
-def identifiers(ask: Ask, parents: list[Node], arguments: dict[str, Any]) -> list[list[IdentifierView]]:
+    @property
+    def complete(self) -> bool:
+        """Whether nothing was left out."""
+        return self.graph.complete
+
+    @property
+    def truncated_because(self) -> str | None:
+        """Why something was left out."""
+        return self.graph.truncated_because
+
+
+def identifiers(ask: Ask, parents: list[Node]) -> list[list[IdentifierView]]:
     """``Node.identifiers``."""
     return [[_identifier(text) for text in node.identifiers] for node in parents]
 
@@ -143,7 +177,7 @@ def _linked(ask: Ask, handles: Sequence[int], kind: EdgeKind) -> dict[int, list[
     return {handle: links.get(leader[handle], []) for handle in handles}
 
 
-def owners(ask: Ask, parents: list[Node], arguments: dict[str, Any]) -> list[list[Ownership]]:
+def owners(ask: Ask, parents: list[Node]) -> list[list[Ownership]]:
     """``Node.owners``, from the edges ``OWNED_BY``."""
     return [
         [Ownership(node, edge.properties.get("role")) for edge, node in links]
@@ -151,7 +185,7 @@ def owners(ask: Ask, parents: list[Node], arguments: dict[str, Any]) -> list[lis
     ]
 
 
-def tags(ask: Ask, parents: list[Node], arguments: dict[str, Any]) -> list[list[Tagging]]:
+def tags(ask: Ask, parents: list[Node]) -> list[list[Tagging]]:
     """``Node.tags``, from the edges ``TAGGED``."""
     return [
         [Tagging(node, str(edge.properties.get("by") or edge.source), edge.evidence) for edge, node in links]
@@ -159,7 +193,7 @@ def tags(ask: Ask, parents: list[Node], arguments: dict[str, Any]) -> list[list[
     ]
 
 
-def aliases(ask: Ask, parents: list[Node], arguments: dict[str, Any]) -> list[list[Alias]]:
+def aliases(ask: Ask, parents: list[Node]) -> list[list[Alias]]:
     """``ModelVersion.aliases``, from what sources noted of each stay, earliest first."""
     return [
         sorted(
@@ -173,16 +207,14 @@ def aliases(ask: Ask, parents: list[Node], arguments: dict[str, Any]) -> list[li
     ]
 
 
-def lineage_root(ask: Ask, parents: list[LineageAnswer], arguments: dict[str, Any]) -> list[Any]:
+def lineage_root(ask: Ask, parents: list[LineageAnswer]) -> list[Any]:
     """``Lineage.root``."""
     if parents[0].full_nodes:
         return ask.nodes([answer.graph.root for answer in parents])
     return [answer.graph.labels[0] for answer in parents]
 
 
-def lineage_nodes(
-    ask: Ask, parents: list[LineageAnswer], arguments: dict[str, Any]
-) -> list[list[LineageNode]]:
+def lineage_nodes(ask: Ask, parents: list[LineageAnswer]) -> list[list[LineageNode]]:
     """``Lineage.nodes``."""
     return [_lineage_nodes(ask, answer) for answer in parents]
 
@@ -206,7 +238,7 @@ def _lineage_nodes(ask: Ask, answer: LineageAnswer) -> list[LineageNode]:
     ]
 
 
-def lineage_edges(ask: Ask, parents: list[LineageAnswer], arguments: dict[str, Any]) -> list[Sequence[Any]]:
+def lineage_edges(ask: Ask, parents: list[LineageAnswer]) -> list[Sequence[Any]]:
     """``Lineage.edges``."""
     answers: list[Sequence[Any]] = []
     for answer in parents:
@@ -222,7 +254,7 @@ def lineage_edges(ask: Ask, parents: list[LineageAnswer], arguments: dict[str, A
     return answers
 
 
-def lineage_table(ask: Ask, parents: list[LineageAnswer], arguments: dict[str, Any]) -> list[dict[str, Any]]:
+def lineage_table(ask: Ask, parents: list[LineageAnswer]) -> list[dict[str, Any]]:
     """``Lineage.table``: nodes and edges in columns."""
     return [table(answer.graph) for answer in parents]
 
@@ -248,10 +280,3 @@ _ORDER = attrgetter("src", "dst", "kind")
 
 #: ``.name`` of an enum member is slow to ask for a thousand times.
 KIND_NAMES = {kind: kind.name for kind in NodeKind}
-
-LEAVES: dict[str, Callable[[Any], Any]] = {
-    "DateTime": format_time,
-    "NodeKind": KIND_NAMES.__getitem__,
-    "EdgeKind": str,
-    "Direction": str,
-}

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Annotated, Any, NamedTuple
 
+import strawberry
 from msgspec import structs
+from strawberry.types.nodes import SelectedField
 
-from app.api import fields
-from app.api.execute import Selected, Wiring
-from app.api.fields import Ask, LineageAnswer
+from app.api.fields import Ask, Context, LineageAnswer
+from app.api.inputs import DateTime, NodeOrder, PropertyFilter
 from app.lineage.lookup import find_one
+from app.lineage.paths import Paths
 from app.lineage.paths import paths as find_paths
 from app.lineage.walk import lineage as walk
 from app.store.answers import encode_cursor
 from graph_schema.edges import FLOW_KINDS, EdgeKind
 from graph_schema.errors import BadInput, NotFound
 from graph_schema.kinds import NodeKind
-from graph_schema.times import parse_time
-from graph_schema.values import Direction, Filter, FilterOp, Moment, Node, Order, Ordering
+from graph_schema.values import Direction, Filter, Moment, Node, Ordering
 
 MAX_IDS = 200
 MAX_FIND = 500
@@ -30,8 +31,7 @@ MAX_TYPED = 2_000
 MAX_TABLE = 50_000
 _MAX_INT = 2**31 - 1
 
-Arguments = dict[str, Any]
-Below = Callable[[], Selected]
+Info = strawberry.Info[Context, None]
 
 #: What a walk knows of nodes and edges without asking for them one by one.
 _LABEL = {"id", "kind", "name", "__typename"}
@@ -64,92 +64,127 @@ class NodeConnection(NamedTuple):
         return [edge.node for edge in self.edges]
 
 
-def _bounded(arguments: Arguments, default: int, most: int, name: str = "first") -> int:
-    value = arguments.get(name)
+def _bounded(value: int | None, default: int, most: int) -> int:
     if value is None:
         return default
     if not 1 <= value <= most:
-        raise BadInput(f"{name} is {value}; allowed are 1 to {most:,}")
-    return int(value)
+        raise BadInput(f"first is {value}; allowed are 1 to {most:,}")
+    return value
 
 
-def _moment(ask: Ask, arguments: Arguments) -> Moment:
-    """Note the moment asked about; what hangs below the field is read as of it too."""
-    times = {}
-    for name, field in (("asOf", "as_of"), ("knownAt", "known_at")):
-        value = arguments.get(name)
-        if value is not None:
-            if not isinstance(value, str):
-                raise BadInput(f"{name} is {value!r}; write a time as 2026-01-31T10:00:00Z")
-            times[field] = parse_time(value)
-    ask.moment = Moment(**times)
-    return ask.moment
+def _ask(
+    info: Info, as_of: DateTime | None = strawberry.UNSET, known_at: DateTime | None = strawberry.UNSET
+) -> Ask:
+    """This field's view of the graph, at the moment asked about; what hangs below is read as of it too."""
+    ask = info.context.of(info.path)
+    times = {"as_of": as_of, "known_at": known_at}
+    ask.moment = Moment(**{name: time for name, time in times.items() if time is not strawberry.UNSET})
+    return ask
 
 
-def _kinds(arguments: Arguments) -> list[NodeKind]:
-    return [NodeKind[name] for name in arguments.get("kinds") or ()]
+def _below(info: Info) -> set[str]:
+    """What is selected below a field, as dotted paths of field names."""
+    found: set[str] = set()
 
+    def visit(prefix: str, selections: list[Any]) -> None:
+        for each in selections:
+            said = each.directives
+            if said.get("skip", {}).get("if") or not said.get("include", {}).get("if", True):
+                continue
+            if isinstance(each, SelectedField):
+                found.add(prefix + each.name)
+                visit(f"{prefix}{each.name}.", each.selections)
+            else:
+                visit(prefix, each.selections)
 
-def node(ask: Ask, arguments: Arguments, below: Below) -> Node:
-    """``Query.node``."""
-    known_at = _moment(ask, arguments).known_at
-    handle = find_one(ask.store, arguments["id"], known_at=known_at, spaces=ask.spaces)
-    found = ask.nodes([handle])[0]
-    if found is None:
-        raise NotFound(f"no node is named {arguments['id'][:200]!r} at that time")
+    for each in info.selected_fields:
+        visit("", each.selections)
     return found
 
 
-def nodes(ask: Ask, arguments: Arguments, below: Below) -> list[Node | None]:
+def _wants_more(below: set[str], things: tuple[str, ...], known: set[str]) -> bool:
+    """Whether of such things more is selected than is known of them."""
+    return any(
+        path.startswith(thing) and path.removeprefix(thing) not in known for thing in things for path in below
+    )
+
+
+def node(info: Info, id: strawberry.ID, known_at: DateTime | None = strawberry.UNSET) -> Node:
+    """``Query.node``."""
+    ask = _ask(info, known_at=known_at)
+    handle = find_one(ask.store, id, known_at=ask.moment.known_at, spaces=ask.spaces)
+    found = ask.nodes([handle])[0]
+    if found is None:
+        raise NotFound(f"no node is named {id[:200]!r} at that time")
+    return found
+
+
+def nodes(
+    info: Info, ids: list[strawberry.ID], known_at: DateTime | None = strawberry.UNSET
+) -> list[Node | None]:
     """``Query.nodes``."""
-    ids = arguments["ids"]
     if len(ids) > MAX_IDS:
         raise BadInput(f"{len(ids)} ids; allowed are up to {MAX_IDS} at once")
-    known_at = _moment(ask, arguments).known_at
+    ask = _ask(info, known_at=known_at)
     handles: list[int | None] = []
     for text in ids:
         try:
-            handles.append(find_one(ask.store, text, known_at=known_at, spaces=ask.spaces))
+            handles.append(find_one(ask.store, text, known_at=ask.moment.known_at, spaces=ask.spaces))
         except NotFound:
             handles.append(None)
     found = ask.readable(sorted({handle for handle in handles if handle is not None}))
     return [None if handle is None else found.get(handle) for handle in handles]
 
 
-def resolve(ask: Ask, arguments: Arguments, below: Below) -> list[Node]:
+def resolve(info: Info, scheme: str, value: str) -> list[Node]:
     """``Query.resolve``."""
-    handles = ask.store.resolve(f"{arguments['scheme']}={arguments['value']}", spaces=ask.spaces)
+    ask = _ask(info)
+    handles = ask.store.resolve(f"{scheme}={value}", spaces=ask.spaces)
     return sorted(ask.readable(handles).values(), key=lambda found: found.id)
 
 
-def find(ask: Ask, arguments: Arguments, below: Below) -> NodeConnection:
+def find(
+    info: Info,
+    kind: NodeKind,
+    where: list[PropertyFilter] | None = strawberry.UNSET,
+    order_by: NodeOrder | None = strawberry.UNSET,
+    first: int | None = 50,
+    after: str | None = strawberry.UNSET,
+    known_at: DateTime | None = strawberry.UNSET,
+) -> NodeConnection:
     """``Query.find``."""
-    known_at = _moment(ask, arguments).known_at
-    where = [
-        Filter(key=each["key"], op=FilterOp(each["op"]), value=each.get("value"))
-        for each in arguments.get("where") or ()
+    ask = _ask(info, known_at=known_at)
+    filters = [
+        Filter(key=each.key, op=each.op, value=None if each.value is strawberry.UNSET else each.value)
+        for each in where or ()
     ]
-    asked = arguments.get("orderBy") or {"by": "ID", "descending": False}
-    ordering = Ordering(Order(asked["by"]), asked["descending"])
+    ordering = Ordering(order_by.by, order_by.descending) if order_by else Ordering()
     page = ask.store.find(
-        NodeKind[arguments["kind"]],
-        where,
+        kind,
+        filters,
         ordering,
-        _bounded(arguments, 50, MAX_FIND),
-        arguments.get("after"),
-        known_at=known_at,
+        _bounded(first, 50, MAX_FIND),
+        after or None,
+        known_at=ask.moment.known_at,
         spaces=ask.spaces,
     )
     edges = [NodeEdge(encode_cursor(item, ordering), item) for item in page.items]
     return NodeConnection(edges, PageInfo(page.next is not None, edges[-1].cursor if edges else None))
 
 
-def search(ask: Ask, arguments: Arguments, below: Below) -> NodeConnection:
+def search(
+    info: Info,
+    text: str,
+    kinds: list[NodeKind] | None = strawberry.UNSET,
+    first: int | None = 20,
+    after: str | None = strawberry.UNSET,
+) -> NodeConnection:
     """``Query.search``. Its cursor is a place in the ranking."""
-    first = _bounded(arguments, 20, MAX_SEARCH)
-    start = _place(arguments.get("after"))
-    hits = ask.store.search_text(arguments["text"], _kinds(arguments), start + first + 1, spaces=ask.spaces)
-    shown = [hit.handle for hit in hits[start : start + first]]
+    ask = _ask(info)
+    most = _bounded(first, 20, MAX_SEARCH)
+    start = _place(after)
+    hits = ask.store.search_text(text, kinds or [], start + most + 1, spaces=ask.spaces)
+    shown = [hit.handle for hit in hits[start : start + most]]
     found = ask.readable(shown)
     edges = [
         NodeEdge(_cursor(start + place + 1), found[handle])
@@ -157,7 +192,7 @@ def search(ask: Ask, arguments: Arguments, below: Below) -> NodeConnection:
         if handle in found
     ]
     return NodeConnection(
-        edges, PageInfo(len(hits) > start + first, _cursor(start + len(shown)) if shown else None)
+        edges, PageInfo(len(hits) > start + most, _cursor(start + len(shown)) if shown else None)
     )
 
 
@@ -166,7 +201,7 @@ def _cursor(place: int) -> str:
 
 
 def _place(cursor: str | None) -> int:
-    if cursor is None:
+    if cursor is None or cursor is strawberry.UNSET:
         return 0
     try:
         word, _, number = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
@@ -180,48 +215,60 @@ def _place(cursor: str | None) -> int:
     return place
 
 
-def lineage(ask: Ask, arguments: Arguments, below: Below) -> LineageAnswer:
+def lineage(
+    info: Info,
+    id: strawberry.ID,
+    direction: Direction = Direction.BOTH,
+    max_hops: int | None = 3,
+    kinds: list[NodeKind] | None = strawberry.UNSET,
+    edge_kinds: list[EdgeKind] | None = strawberry.UNSET,
+    as_of: DateTime | None = strawberry.UNSET,
+    known_at: DateTime | None = strawberry.UNSET,
+    first: int | None = 300,
+) -> LineageAnswer:
     """``Query.lineage``."""
-    selected = below()
-    typed = selected.get("Lineage", set()) & {"nodes", "edges"}
-    moment = _moment(ask, arguments)
-    first = _bounded(arguments, 300, MAX_TYPED if typed else MAX_TABLE)
-    edge_kinds = arguments.get("edgeKinds")
-    max_hops = arguments.get("maxHops")
+    below = _below(info)
+    ask = _ask(info, as_of, known_at)
     graph = walk(
         ask.store,
-        find_one(ask.store, arguments["id"], known_at=moment.known_at, spaces=ask.spaces),
-        Direction(arguments["direction"]),
+        find_one(ask.store, id, known_at=ask.moment.known_at, spaces=ask.spaces),
+        direction,
         3 if max_hops is None else max_hops,
-        kinds=frozenset(_kinds(arguments)),
-        edge_kinds=FLOW_KINDS if edge_kinds is None else [EdgeKind(name) for name in edge_kinds],
-        moment=moment,
-        first=first,
+        kinds=frozenset(kinds or ()),
+        edge_kinds=FLOW_KINDS if edge_kinds is None or edge_kinds is strawberry.UNSET else edge_kinds,
+        moment=ask.moment,
+        first=_bounded(first, 300, MAX_TYPED if below & {"nodes", "edges"} else MAX_TABLE),
         spaces=ask.spaces,
-        stubs=bool(selected.get("LineageNode", set()) & {"hiddenUpstream", "hiddenDownstream"}),
+        stubs=bool(below & {"nodes.hiddenUpstream", "nodes.hiddenDownstream"}),
     )
     return LineageAnswer(
         graph,
-        full_nodes=bool(selected.get("Node", set()) - _LABEL),
-        full_edges=bool(selected.get("Edge", set()) - _ARROW),
+        full_nodes=_wants_more(below, ("root.", "nodes.node."), _LABEL),
+        full_edges=_wants_more(below, ("edges.",), _ARROW),
     )
 
 
-def paths(ask: Ask, arguments: Arguments, below: Below) -> Any:
+def paths(
+    info: Info,
+    start: Annotated[strawberry.ID, strawberry.argument(name="from")],
+    end: Annotated[strawberry.ID, strawberry.argument(name="to")],
+    max_hops: int | None = 20,
+    first: int | None = 3,
+    as_of: DateTime | None = strawberry.UNSET,
+    known_at: DateTime | None = strawberry.UNSET,
+) -> Paths:
     """``Query.paths``."""
-    moment = _moment(ask, arguments)
-    start, end = (
-        find_one(ask.store, arguments[which], known_at=moment.known_at, spaces=ask.spaces)
-        for which in ("from", "to")
+    ask = _ask(info, as_of, known_at)
+    src, dst = (
+        find_one(ask.store, name, known_at=ask.moment.known_at, spaces=ask.spaces) for name in (start, end)
     )
-    max_hops = arguments.get("maxHops")
     found = find_paths(
         ask.store,
-        start,
-        end,
+        src,
+        dst,
         20 if max_hops is None else max_hops,
-        _bounded(arguments, 3, 100),
-        moment=moment,
+        _bounded(first, 3, 100),
+        moment=ask.moment,
         spaces=ask.spaces,
     )
     if found.total is None or found.total <= _MAX_INT:
@@ -231,61 +278,6 @@ def paths(ask: Ask, arguments: Arguments, below: Below) -> Any:
     return structs.replace(found, total=None, total_is_exact=False, truncated_because=because)
 
 
-def sources(ask: Ask, arguments: Arguments, below: Below) -> Any:
+def sources(info: Info) -> Sequence[Any]:
     """``Query.sources``."""
-    return ask.sources()
-
-
-def _of_every_node(**resolvers: Any) -> dict[tuple[str, str], Any]:
-    return {(kind, field): made for kind in NodeKind for field, made in resolvers.items()}
-
-
-WIRING = Wiring(
-    roots={
-        "node": node,
-        "nodes": nodes,
-        "resolve": resolve,
-        "find": find,
-        "search": search,
-        "lineage": lineage,
-        "paths": paths,
-        "sources": sources,
-    },
-    batches={
-        **_of_every_node(identifiers=fields.identifiers, owners=fields.owners, tags=fields.tags),
-        (NodeKind.MODEL_VERSION, "aliases"): fields.aliases,
-        ("Lineage", "root"): fields.lineage_root,
-        ("Lineage", "nodes"): fields.lineage_nodes,
-        ("Lineage", "edges"): fields.lineage_edges,
-        ("Lineage", "table"): fields.lineage_table,
-    },
-    attributes={
-        **_of_every_node(createdAt="created_at", goneAt="gone_at"),
-        ("Alias", "notBefore"): "not_before",
-        ("Alias", "seenAt"): "seen_at",
-        ("NodeConnection", "pageInfo"): "page_info",
-        ("PageInfo", "hasNextPage"): "has_next_page",
-        ("PageInfo", "endCursor"): "end_cursor",
-        ("Lineage", "totalNodes"): "graph.total",
-        ("Lineage", "complete"): "graph.complete",
-        ("Lineage", "truncatedBecause"): "graph.truncated_because",
-        ("LineageNode", "hiddenUpstream"): "hidden_upstream",
-        ("LineageNode", "hiddenDownstream"): "hidden_downstream",
-        ("Edge", "from"): "src",
-        ("Edge", "to"): "dst",
-        ("Edge", "validFrom"): "valid_from",
-        ("Edge", "validTo"): "valid_to",
-        ("PathResult", "totalIsExact"): "total_is_exact",
-        ("PathResult", "truncatedBecause"): "truncated_because",
-        ("SourceStatus", "disabledBecause"): "disabled_because",
-        ("SourceStatus", "lastStarted"): "last_started",
-        ("SourceStatus", "lastFinished"): "last_finished",
-        ("SourceStatus", "lastSuccess"): "last_success",
-        ("SourceStatus", "lastError"): "last_error",
-        ("SourceStatus", "lastErrorAt"): "last_error_at",
-        ("SourceStatus", "deadLetters"): "dead_letters",
-    },
-    type_of=lambda value: str(value.kind),
-    level=Ask.note,
-    leaves=fields.LEAVES,
-)
+    return _ask(info).sources()

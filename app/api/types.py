@@ -1,183 +1,249 @@
-"""The GraphQL types: the fixed names as SDL, the kinds generated from their declarations."""
+"""The GraphQL types, declared with Strawberry; those of the kinds are generated from their declarations."""
 
 from __future__ import annotations
 
 from functools import cache
+from inspect import cleandoc
+from typing import Any, TypeVar
 
-from graphql import GraphQLSchema, build_schema, lexicographic_sort_schema, print_schema
+import strawberry
+from graphql import lexicographic_sort_schema, print_schema
+from strawberry.extensions import ValidationCache
+from strawberry.schema.config import StrawberryConfig
 
-from graph_schema.edges import EDGES, EdgeKind
+from app.api import fields, queries
+from app.api.checks import CheckedSchema, Checks
+from app.api.execute import LevelByLevel, batched
+from app.api.inputs import JSON, SCALARS, DateTime, LineageTable
+from graph_schema.edges import EdgeKind
 from graph_schema.kinds import KINDS, NodeKind
-from graph_schema.values import FilterOp, Order
+from graph_schema.values import Direction
 
-_NODE_FIELDS = '''
-  """The leading identifier; any identifier the thing has, or ever had, works where an id is asked for."""
-  id: ID!
-  kind: NodeKind!
-  name: String!
-  url: String
-  identifiers: [Identifier!]!
-  """JSON under lowerCamelCase keys; a tool's own names stand one level down (params, metrics, tags)."""
-  properties: JSON!
-  createdAt: DateTime
-  """Since when it is gone at its source. Its edges stay."""
-  goneAt: DateTime
-  """Named by something else, not described by any source yet."""
-  stub: Boolean!
-  """Names of the sources that speak of it."""
-  sources: [String!]!
-  owners: [Ownership!]!
-  tags: [Tagging!]!
-'''
+T = TypeVar("T", bound=type)
 
-#: Fields of one kind beyond those of every node.
-_OWN_FIELDS = {NodeKind.MODEL_VERSION: "  aliases: [Alias!]!\n"}
 
-_FIXED = '''
-"""ISO 8601, in UTC in answers: 2026-01-31T10:00:00Z."""
-scalar DateTime
+def _described(made: T) -> T:
+    """A type whose docstring is its description."""
+    return strawberry.type(made, description=cleandoc(made.__doc__ or ""))
 
-"""Any JSON value."""
-scalar JSON
 
-"""
-The answer of a walk in columns: {"ids", "kinds", "names", "hops", "from", "to", "edgeKinds"}.
-The first four have one entry a node, the others one an edge; from and to are indices into ids.
-"""
-scalar LineageTable
+def _field(description: str | None = None, **more: Any) -> Any:
+    # Any: what a resolver returns stands behind the type and is no instance of it.
+    return strawberry.field(description=description, **more)
 
-"""BOTH is the upstream walk and the downstream walk, not a zig-zag."""
-enum Direction { UPSTREAM DOWNSTREAM BOTH }
 
-type Query {
-  node(id: ID!, knownAt: DateTime): Node
-  """In the order asked for; null where there is no such node."""
-  nodes(ids: [ID!]!, knownAt: DateTime): [Node]!
-  """Every node so named, under any scope. git.sha takes a prefix; name, uri and the like find too."""
-  resolve(scheme: String!, value: String!): [Node!]!
-  find(
-    kind: NodeKind!, where: [PropertyFilter!], orderBy: NodeOrder, first: Int = 50, after: String
-    knownAt: DateTime
-  ): NodeConnection!
-  """Full text: names, identifiers, property texts. Best first."""
-  search(text: String!, kinds: [NodeKind!], first: Int = 20, after: String): NodeConnection!
-  """
-  What the thing came from and what it feeds, nearest first. Hops are negative upstream. kinds filters what
-  is shown, not what is walked; edgeKinds replaces the kinds that carry lineage. first is at most 2,000, or
-  50,000 where only the table is asked for.
-  """
-  lineage(
-    id: ID!, direction: Direction! = BOTH, maxHops: Int = 3, kinds: [NodeKind!], edgeKinds: [EdgeKind!]
-    asOf: DateTime, knownAt: DateTime, first: Int = 300
-  ): Lineage!
-  """Shortest first, downstream from the one to the other, else upstream. Each path begins at from."""
-  paths(
-    from: ID!, to: ID!, maxHops: Int = 20, first: Int = 3, asOf: DateTime, knownAt: DateTime
-  ): PathResult!
-  sources: [SourceStatus!]!
+@strawberry.interface(description="A thing in the graph.")
+class Node:
+    """What every kind has; the values are those of ``graph_schema.values.Node``."""
+
+    id: strawberry.ID = _field(
+        "The leading identifier; any identifier the thing has, or ever had, works where an id is asked for."
+    )
+    kind: NodeKind
+    name: str
+    url: str | None
+    identifiers: list[Identifier] = batched(fields.identifiers)
+    properties: JSON = _field(
+        "JSON under lowerCamelCase keys; a tool's own names stand one level down (params, metrics, tags)."
+    )
+    created_at: DateTime | None
+    gone_at: DateTime | None = _field("Since when it is gone at its source. Its edges stay.")
+    stub: bool = _field("Named by something else, not described by any source yet.")
+    sources: list[str] = _field("Names of the sources that speak of it.")
+    owners: list[Ownership] = batched(fields.owners)
+    tags: list[Tagging] = batched(fields.tags)
+
+
+@_described
+class Identifier:
+    """An identifier, spelled out in id: scheme=value, or scheme@scope=value."""
+
+    id: strawberry.ID
+    scheme: str
+    scope: str | None
+    value: str
+
+
+@_described
+class Alias:
+    """A name that moves between versions. It moved here in (notBefore, seenAt]."""
+
+    name: str
+    not_before: DateTime | None
+    seen_at: DateTime
+    until: DateTime | None
+    current: bool
+
+
+@_described
+class Ownership:
+    """Who owns a thing, in which role."""
+
+    owner: Node
+    role: str | None
+
+
+@_described
+class Tagging:
+    """A label, who or what put it there, and why."""
+
+    tag: Node
+    by: str
+    evidence: str | None
+
+
+@_described
+class PageInfo:
+    """Whether there is more, and where to go on."""
+
+    has_next_page: bool
+    end_cursor: str | None
+
+
+@_described
+class NodeEdge:
+    """A node of a page, and where to go on after it."""
+
+    cursor: str
+    node: Node
+
+
+@_described
+class NodeConnection:
+    """A page of nodes."""
+
+    nodes: list[Node]
+    edges: list[NodeEdge]
+    page_info: PageInfo
+
+
+@_described
+class LineageNode:
+    """
+    hops is negative upstream; direction is BOTH for the root. hidden… counts neighbours that are not shown.
+    """
+
+    node: Node
+    hops: int
+    direction: Direction
+    hidden_upstream: int
+    hidden_downstream: int
+
+
+@_described
+class Edge:
+    """Points from cause to effect. evidence says why an inferred edge holds."""
+
+    src: strawberry.ID = strawberry.field(name="from")
+    dst: strawberry.ID = strawberry.field(name="to")
+    kind: EdgeKind
+    source: str
+    valid_from: DateTime | None
+    valid_to: DateTime | None
+    evidence: str | None
+    properties: JSON
+
+
+@_described
+class Lineage:
+    """A walk, typed and as a table."""
+
+    root: Node = batched(fields.lineage_root)
+    nodes: list[LineageNode] = batched(fields.lineage_nodes)
+    edges: list[Edge] = batched(fields.lineage_edges)
+    table: LineageTable = batched(fields.lineage_table)
+    total_nodes: int = _field("Nodes found before the cut; at least so many where truncatedBecause says so.")
+    complete: bool
+    truncated_because: str | None
+
+
+@_described
+class PathResult:
+    """total counts the paths within maxHops; null where that cannot be told."""
+
+    paths: list[list[Edge]]
+    total: int | None
+    total_is_exact: bool
+    complete: bool
+    truncated_because: str | None
+
+
+@_described
+class SourceStatus:
+    """A configured source, or one that has written before. counts are those of its last ingestion."""
+
+    name: str
+    type: str
+    space: str
+    enabled: bool
+    disabled_because: str | None
+    last_started: DateTime | None
+    last_finished: DateTime | None
+    last_success: DateTime | None
+    last_error: str | None
+    last_error_at: DateTime | None
+    dead_letters: int
+    counts: JSON
+    warnings: list[str]
+    coverage: list[str]
+
+
+@strawberry.type
+class Query:
+    """The questions; ``queries`` answers them."""
+
+    node: Node | None = _field(resolver=queries.node)
+    nodes: list[Node | None] = _field(
+        "In the order asked for; null where there is no such node.", resolver=queries.nodes
+    )
+    resolve: list[Node] = _field(
+        "Every node so named, under any scope. git.sha takes a prefix; name, uri and the like find too.",
+        resolver=queries.resolve,
+    )
+    find: NodeConnection = _field(resolver=queries.find)
+    search: NodeConnection = _field(
+        "Full text: names, identifiers, property texts. Best first.", resolver=queries.search
+    )
+    lineage: Lineage = _field(
+        "What the thing came from and what it feeds, nearest first. Hops are negative upstream.\n"
+        "kinds filters what is shown, not what is walked; edgeKinds replaces the kinds that carry lineage.\n"
+        "first is at most 2,000, or 50,000 where only the table is asked for.",
+        resolver=queries.lineage,
+    )
+    paths: PathResult = _field(
+        "Shortest first, downstream from the one to the other, else upstream. Each path begins at from.",
+        resolver=queries.paths,
+    )
+    sources: list[SourceStatus] = _field(resolver=queries.sources)
+
+
+#: Fields of one kind beyond those of every node: their types and how they are resolved.
+_OWN_FIELDS: dict[NodeKind, dict[str, tuple[Any, Any]]] = {
+    NodeKind.MODEL_VERSION: {"aliases": (list[Alias], batched(fields.aliases))}
 }
 
-"""An identifier, spelled out in id: scheme=value, or scheme@scope=value."""
-type Identifier { id: ID! scheme: String! scope: String value: String! }
 
-"""A name that moves between versions. It moved here in (notBefore, seenAt]."""
-type Alias { name: String! notBefore: DateTime seenAt: DateTime! until: DateTime current: Boolean! }
-
-type Ownership { owner: Node! role: String }
-
-"""A label, who or what put it there, and why."""
-type Tagging { tag: Node! by: String! evidence: String }
-
-"""A condition on a field or property; dots descend (params.lr). EXISTS takes true, false or nothing."""
-input PropertyFilter { key: String! op: FilterOp! = EQ value: JSON }
-
-input NodeOrder { by: NodeOrderField! = ID descending: Boolean! = false }
-
-type PageInfo { hasNextPage: Boolean! endCursor: String }
-type NodeEdge { cursor: String! node: Node! }
-type NodeConnection { nodes: [Node!]! edges: [NodeEdge!]! pageInfo: PageInfo! }
-
-type Lineage {
-  root: Node!
-  nodes: [LineageNode!]!
-  edges: [Edge!]!
-  table: LineageTable!
-  """Nodes found before the cut; at least so many where truncatedBecause says so."""
-  totalNodes: Int!
-  complete: Boolean!
-  truncatedBecause: String
-}
-
-"""hops is negative upstream; direction is BOTH for the root. hidden… counts neighbours that are not shown."""
-type LineageNode { node: Node! hops: Int! direction: Direction! hiddenUpstream: Int! hiddenDownstream: Int! }
-
-"""Points from cause to effect. evidence says why an inferred edge holds."""
-type Edge {
-  from: ID!
-  to: ID!
-  kind: EdgeKind!
-  source: String!
-  validFrom: DateTime
-  validTo: DateTime
-  evidence: String
-  properties: JSON!
-}
-
-"""total counts the paths within maxHops; null where that cannot be told."""
-type PathResult {
-  paths: [[Edge!]!]!
-  total: Int
-  totalIsExact: Boolean!
-  complete: Boolean!
-  truncatedBecause: String
-}
-
-"""A configured source, or one that has written before. counts are those of its last ingestion."""
-type SourceStatus {
-  name: String!
-  type: String!
-  space: String!
-  enabled: Boolean!
-  disabledBecause: String
-  lastStarted: DateTime
-  lastFinished: DateTime
-  lastSuccess: DateTime
-  lastError: String
-  lastErrorAt: DateTime
-  deadLetters: Int!
-  counts: JSON!
-  warnings: [String!]!
-  coverage: [String!]!
-}
-'''
-
-
-def _enum(name: str, values: list[tuple[str, str]]) -> str:
-    lines = "\n".join(f'  """{what}"""\n  {value}' for value, what in values)
-    return f"enum {name} {{\n{lines}\n}}\n"
-
-
-def _definitions() -> str:
-    parts = [
-        _FIXED,
-        _enum("NodeKind", [(kind.name, KINDS[kind].what) for kind in NodeKind]),
-        _enum("EdgeKind", [(kind.name, EDGES[kind].what) for kind in EdgeKind]),
-        f"enum FilterOp {{ {' '.join(FilterOp)} }}",
-        f"enum NodeOrderField {{ {' '.join(Order)} }}",
-        f'"""A thing in the graph."""\ninterface Node {{{_NODE_FIELDS}}}',
-    ]
-    for kind in NodeKind:
-        own = _OWN_FIELDS.get(kind, "")
-        parts.append(f'"""{KINDS[kind].what}"""\ntype {kind} implements Node {{{_NODE_FIELDS}{own}}}')
-    return "\n".join(parts)
+def _type_of(kind: NodeKind) -> type:
+    """The type of a kind."""
+    own = _OWN_FIELDS.get(kind, {})
+    body: dict[str, Any] = {name: field for name, (_, field) in own.items()}
+    body["__annotations__"] = {name: annotation for name, (annotation, _) in own.items()}
+    body["is_type_of"] = classmethod(lambda cls, value, info: value.kind == kind)
+    return strawberry.type(type(kind.value, (Node,), body), description=KINDS[kind].what)
 
 
 @cache
-def schema() -> GraphQLSchema:
-    """The schema, sorted. Values of enums are their names; resolving is not its concern."""
-    return lexicographic_sort_schema(build_schema(_definitions(), no_location=True))
+def schema() -> CheckedSchema:
+    """The schema; it executes too."""
+    return CheckedSchema(
+        query=Query,
+        types=[_type_of(kind) for kind in NodeKind],
+        extensions=[Checks, ValidationCache],
+        execution_context_class=LevelByLevel,
+        config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True),
+    )
 
 
 def sdl() -> str:
     """The schema as text, sorted: what ``schema.graphql`` holds."""
-    return print_schema(schema()) + "\n"
+    return print_schema(lexicographic_sort_schema(schema()._schema)) + "\n"
