@@ -25,7 +25,8 @@ class Statement(NamedTuple):
 def merge(kind: NodeKind, statements: Sequence[Statement]) -> dict[str, Any]:
     """One value per property: the later within a source, the declared order of sources across them.
 
-    Objects (``params``, ``tags``) are merged one level deep. A terminal status outranks one that is not.
+    Objects (``params``, ``tags``) are merged one level deep. A terminal status outranks one that is not. A
+    thing was created when its source first saw it, not when it was last met.
     """
     if len(statements) == 1:
         return dict(statements[0].properties)
@@ -39,16 +40,25 @@ def merge(kind: NodeKind, statements: Sequence[Statement]) -> dict[str, Any]:
         return (-place, name, s.at if s.at is not None else -(2**62), _encoder.encode(s.properties))
 
     merged: dict[str, Any] = {}
+    created_by: str | None = None
     for statement in sorted(statements, key=weight):
         for key, value in statement.properties.items():
             held = merged.get(key)
             if key == "status" and is_terminal(held) and not is_terminal(value):
                 continue
+            if key == "createdAt" and created_by == statement.source and _is_earlier(held, value):
+                continue
+            if key == "createdAt":
+                created_by = statement.source
             if isinstance(held, dict) and isinstance(value, dict):
                 merged[key] = {**held, **value}
             else:
                 merged[key] = value
     return merged
+
+
+def _is_earlier(held: Any, value: Any) -> bool:
+    return isinstance(held, int) and isinstance(value, int) and held <= value
 
 
 def is_terminal(status: Any) -> bool:

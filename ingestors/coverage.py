@@ -17,11 +17,11 @@ _PAGE = 1_000
 
 
 class _Question(msgspec.Struct, frozen=True):
-    """One share to report: nodes of ``of`` that have an edge of ``kind`` coming in, or going out."""
+    """One share to report: nodes of ``of`` that have an edge of these kinds coming in, or going out."""
 
     of: NodeKind
     direction: Direction
-    kind: EdgeKind
+    kinds: tuple[EdgeKind, ...]
     has: str
     remedy: str
     only: Callable[[Node], bool] = lambda node: True
@@ -31,24 +31,24 @@ _QUESTIONS = (
     _Question(
         NodeKind.RUN,
         Direction.UPSTREAM,
-        EdgeKind.CODE_FOR,
+        (EdgeKind.CODE_FOR,),
         "have a commit",
         "run inside the git repository, or set the run tag mlflow.source.git.commit",
     ),
     _Question(
         NodeKind.RUN,
         Direction.UPSTREAM,
-        EdgeKind.INPUT_TO,
+        (EdgeKind.INPUT_TO,),
         "have a data version",
         "call mlflow.log_input with the tag dvc.md5 (as in dvc.lock), or dvc.path where the tree was clean",
     ),
     _Question(
         NodeKind.MODEL_VERSION,
         Direction.UPSTREAM,
-        EdgeKind.PRODUCED,
+        # A registered version comes from its run directly, or by way of the logged model.
+        (EdgeKind.PRODUCED, EdgeKind.REGISTERED_AS),
         "have the run that made them",
         "log the model inside the run (mlflow.<flavour>.log_model) before it is registered",
-        # A registered version is reached from its run through the logged model or its own source run.
         lambda node: any(text.startswith("mlflow.") for text in node.identifiers),
     ),
 )
@@ -104,7 +104,7 @@ def _of_kind(store: GraphStore, kind: NodeKind, questions: list[_Question], limi
 def _joined(store: GraphStore, handles: set[int], question: _Question) -> int:
     if not handles:
         return 0
-    found = store.expand(sorted(handles), question.direction, [question.kind])
+    found = store.expand(sorted(handles), question.direction, question.kinds)
     upstream = question.direction is Direction.UPSTREAM
     reached = {step.dst if upstream else step.src for step in found.steps}
     same: dict[int, list[int]] = {}

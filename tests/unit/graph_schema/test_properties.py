@@ -138,3 +138,10 @@ def test_the_order_of_arrival_does_not_matter(statements: list[Statement], shuff
 )
 def test_a_node_that_nobody_named_is_called_by_its_id(kind: NodeKind, leading: str, expected: str) -> None:
     assert default_name(kind, leading) == expected
+
+
+def test_a_thing_was_created_when_its_source_first_saw_it() -> None:
+    first, again = said("a", 1, createdAt=5, name="x"), said("a", 9, createdAt=9, name="y")
+
+    for statements in ([first, again], [again, first]):
+        assert merge(RUN, statements) == {"createdAt": 5, "name": "y"}

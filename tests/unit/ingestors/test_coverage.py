@@ -69,6 +69,21 @@ def test_what_one_of_a_class_has_all_have(store: SqliteStore) -> None:
     assert coverage(store)[0] == "2 runs: 100 % have a commit, 0 % have a data version"
 
 
+def test_a_registered_version_has_the_run_of_its_logged_model(store: SqliteStore) -> None:
+    logged = identifier("mlflow.logged_model", "m-1")
+    version = identifier("mlflow.model_version", "churn/1", "tool")
+    put(
+        store,
+        *runs(1),
+        States(NodeKind.MODEL_VERSION, logged, {}),
+        States(NodeKind.MODEL_VERSION, version, {}),
+        Links(EdgeKind.PRODUCED, run(0), logged),
+        Links(EdgeKind.REGISTERED_AS, logged, version),
+    )
+
+    assert "2 model versions: 100 % have the run that made them" in coverage(store)
+
+
 def test_stubs_and_gone_runs_do_not_count(store: SqliteStore) -> None:
     put(store, *runs(2), Links(EdgeKind.CODE_FOR, COMMIT, run(7)))
     put(store, States(NodeKind.RUN, run(9), {"n": 9}), key="gone")
