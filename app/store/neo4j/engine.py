@@ -10,9 +10,9 @@ from typing import Any
 from neo4j import ManagedTransaction
 
 from app.store.neo4j import codec
-from app.store.neo4j.applying import apply
+from app.store.neo4j.applying import Seen, apply
 from app.store.neo4j.codec import BELIEF, IDENT, JOIN, KEYED, NODE, index_key
-from app.store.neo4j.rows import listing, rows
+from app.store.neo4j.rows import PLACED, listing, rows
 from app.store.rows import (
     EDGE_KINDS,
     BeliefRow,
@@ -41,8 +41,10 @@ _HELD = """
 MATCH (r:Record) WHERE r.rkey STARTS WITH $prefix AND r.rkey > $after AND r.type = $type
 WITH r ORDER BY r.rkey LIMIT $limit RETURN collect([coalesce(r.fullKey, r.rkey), r.goneAt])
 """
-_IDENTS = listing(_I, "UNWIND $texts AS text MATCH (i:Ident {text: text})")
-_IDENTS_BY_ID = listing(_I, "UNWIND $ids AS id MATCH (i:Item {num: id}) WHERE i:Ident")
+_IDENTS = listing(f"{_I}, id(i)", f"{PLACED} UNWIND $texts AS text MATCH (i:Ident {{text: text}})")
+_IDENTS_BY_ID = listing(
+    f"{_I}, id(i)", f"{PLACED} UNWIND $ids AS id MATCH (i:Item {{num: id}}) WHERE i:Ident"
+)
 _MATCHING = listing(_I, "MATCH (i:Ident {text: $text})", "MATCH (i:Ident {bare: $text})")
 _MEMBERS = listing(
     _I,
@@ -149,7 +151,7 @@ class Neo4jEngine:
         self._origins = dict(origins)
         # A graph without keyed claims is not asked for them with every identifier.
         self._any_keyed = counters.get("keyed", 0) > 0
-        self._rkeys: dict[int, str] = {}
+        self._seen = Seen()
         self._services: dict[tuple[str, str], Any] = {}
 
     def _rows(self, query: str, **parameters: Any) -> list[list[Any]]:
@@ -180,7 +182,7 @@ class Neo4jEngine:
         asked = {index_key(f"{sid}/{key}"): key for key in keys}
         found: dict[str, RecordRow] = {}
         for rid, rkey, type_, version, digest, marks, gone_at in self._rows(_RECORDS, keys=list(asked)):
-            self._rkeys[rid] = rkey
+            self._seen.rkeys[rid] = rkey
             key = asked[rkey]
             found[key] = RecordRow(rid, sid, key, type_, version, bytes(digest), bytes(marks), gone_at)
         return found
@@ -192,12 +194,15 @@ class Neo4jEngine:
 
     def idents(self, texts: Collection[str]) -> dict[str, IdentRow]:
         found = self._rows(_IDENTS, texts=[index_key(text) for text in texts])
+        self._seen.places.update((row[0], row[6]) for row in found)
         return {row[1]: codec.ident_row(row) for row in found}
 
     def idents_by_id(self, iids: Collection[int]) -> dict[int, IdentRow]:
         if not iids:
             return {}
-        return {row[0]: codec.ident_row(row) for row in self._rows(_IDENTS_BY_ID, ids=list(iids))}
+        found = self._rows(_IDENTS_BY_ID, ids=list(iids))
+        self._seen.places.update((row[0], row[6]) for row in found)
+        return {row[0]: codec.ident_row(row) for row in found}
 
     def matching(self, scheme: str, value: str) -> list[IdentRow]:
         return [row for row in matching(self._tx, scheme, value) if row.live]
@@ -294,7 +299,7 @@ class Neo4jEngine:
 
     def apply(self, changes: Changes) -> None:
         self._any_keyed = self._any_keyed or bool(changes.new_keyed)
-        apply(self._tx, changes, self._rkeys)
+        apply(self._tx, changes, self._seen)
 
     # service records -----------------------------------------------------------------------------------
 

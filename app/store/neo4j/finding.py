@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from neo4j import ManagedTransaction
@@ -29,13 +29,12 @@ def ordered(
 ) -> Iterator[NodeRow]:
     """Live nodes of a kind behind a mark, in order. Narrowed where an index can; the caller filters."""
     narrow = narrowed(kind, where)
-    values = {**narrow, "kind": NODE_CODES[kind]}
     limit = max(_SCAN, wanted) if where else wanted
     for column in _columns(ordering, mark):
         behind = mark
         while True:
-            text, more = page_query(column, tuple(narrow), ordering.descending, behind)
-            page = rows(tx, text, **values, **more, limit=limit)
+            text, values = page_query(column, narrow, ordering.descending, behind)
+            page = rows(tx, text, **values, kind=NODE_CODES[kind], limit=limit)
             for row in page:
                 yield codec.node_row(row)
             if len(page) < limit:
@@ -58,43 +57,48 @@ def _columns(ordering: Ordering, mark: tuple[Any, str] | None) -> tuple[str, ...
 
 
 def page_query(
-    column: str, narrow: Sequence[str], descending: bool, mark: tuple[Any, str] | None
+    column: str, narrow: Mapping[str, list[str]], descending: bool, mark: tuple[Any, str] | None
 ) -> tuple[str, dict[str, Any]]:
-    """The statement for one page in one order, and its parameters."""
+    """The statement for one page in one order, and its parameters. ``narrow``: see :func:`narrowed`."""
     way, than = ("DESC", "<") if descending else ("ASC", ">")
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = dict(narrow)
+    where = ["n.kind = $kind"]
+    keys = ["kind"]
     if mark is not None:
         values["id"] = index_key(mark[1])
     if column in ("id", "undated"):
-        condition = f"n.id {than} $id" if mark is not None else "n.id IS NOT NULL"
-        if column == "undated":
-            condition += " AND n.createdAt IS NULL"
-        order = f"n.kind {way}, n.id {way}"
+        # An index gives the nodes with one value of a property in the order of their ids, too.
+        for kept in [kept for kept, wanted in narrow.items() if len(wanted) == 1][:1]:
+            keys.append(kept)
+            where.append(f"n.{kept} = ${kept}")
+            values[kept] = narrow[kept][0]
+        keys.append("id")
+        where.append(f"n.id {than} $id" if mark is not None else "n.id IS NOT NULL")
+        where += ["n.createdAt IS NULL"] if column == "undated" else []
     else:
-        condition = f"n.{column} IS NOT NULL"
+        keys.append(column)
+        where.append(f"n.{column} IS NOT NULL")
         if mark is not None:
             values["value"] = index_key(mark[0]) if column == "name" else mark[0]
             # One bound to seek by, and what of the bound itself is behind the mark; said in such a way that
             # the planner does not make two seeks and a sort of it.
-            behind = f"CASE WHEN n.{column} = $value THEN n.id {than} $id ELSE true END"
-            condition = f"n.{column} {than}= $value AND {behind}"
-        order = f"n.kind {way}, n.{column} {way}, n.id {way}"
+            where.append(f"n.{column} {than}= $value")
+            where.append(f"CASE WHEN n.{column} = $value THEN n.id {than} $id ELSE true END")
+    where += [f"n.{kept} IN ${kept}" for kept in narrow if kept not in keys]
+    order = ", ".join(f"n.{key} {way}" for key in dict.fromkeys([*keys, "id"]))
     # Left alone, the planner scans where it could seek, for the plan is made when the graph is empty.
-    key = narrow[0] if narrow else "id" if column == "undated" else column
-    conditions = "".join(f" AND n.{kept} IN ${kept}" for kept in narrow)
     text = (
-        f"MATCH (n:Item) USING INDEX SEEK n:Item(kind, {key})"
-        f" WHERE n.kind = $kind AND {condition}{conditions} AND n.live"
+        f"MATCH (n:Item) USING INDEX SEEK n:Item({', '.join(keys)}) WHERE {' AND '.join(where)} AND n.live"
         f" WITH n ORDER BY {order} LIMIT $limit RETURN collect([{NODE.format('n')}])"
     )
     return text, values
 
 
-def narrowed(kind: NodeKind, where: Sequence[Filter]) -> dict[str, Any]:
-    """What the database can check, by its index: a declared property equals one of some texts.
+def narrowed(kind: NodeKind, where: Sequence[Filter]) -> dict[str, list[str]]:
+    """What the database can check: a declared property, as it is kept for its index, is one of these texts.
 
     Only such as let through everything that :func:`graph_schema.filters.matches` would."""
-    narrow: dict[str, Any] = {}
+    narrow: dict[str, list[str]] = {}
     for condition in where:
         kept = indexed_property(condition.key)
         if condition.key not in KINDS[kind].properties or kept in narrow:

@@ -10,6 +10,9 @@ from typing import Any
 
 from neo4j import ManagedTransaction
 
+#: Before statements that use Neo4j's own ids as numbers, which later versions of Cypher may drop.
+PLACED = "CYPHER 5"
+
 
 def listing(columns: str, *branches: str) -> str:
     """A statement for :func:`rows`: the columns of all the branches, which bind the same names."""

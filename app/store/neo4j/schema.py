@@ -75,7 +75,7 @@ def _declared() -> tuple[str, ...]:
     """What the kinds of nodes and edges call for."""
     filtered = sorted({key for spec in KINDS.values() for key in spec.properties})
     nodes = [_index("Item", "kind", key) for key in ("id", "name", "createdAt")]
-    nodes += [_index("Item", "kind", indexed_property(key)) for key in filtered]
+    nodes += [_index("Item", "kind", indexed_property(key), "id") for key in filtered]
     beliefs = [_belief_index(type_) for type_ in (*EdgeKind, PAST)]
     # Lucene follows in the background: a commit need not wait for it, and a search does so itself.
     words = (

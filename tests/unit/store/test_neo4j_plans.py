@@ -102,7 +102,7 @@ def test_a_page_comes_in_the_order_of_an_index(
     driver: Driver, column: str, descending: bool, behind: bool
 ) -> None:
     mark = (1 if column == "createdAt" else "x", "x") if behind else None
-    text, _ = finding.page_query(column, (), descending, mark)
+    text, _ = finding.page_query(column, {}, descending, mark)
 
     operators = plan(driver, text)
 
@@ -112,12 +112,14 @@ def test_a_page_comes_in_the_order_of_an_index(
     assert not any(re.match(r"(Sort|Top)\b", one) for one in operators)
 
 
-def test_a_declared_property_narrows_by_its_index(driver: Driver) -> None:
-    text, _ = finding.page_query("id", ("p_status",), False, None)
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_declared_property_narrows_and_keeps_the_order(driver: Driver, behind: bool) -> None:
+    text, _ = finding.page_query("id", {"p_status": ["FAILED"]}, False, ("x", "x") if behind else None)
 
     operators = plan(driver, text)
 
-    assert any("p_status" in one for one in operators if one.startswith("NodeIndexSeek"))
+    assert any("Item(kind, p_status, id)" in one for one in operators if one.startswith("NodeIndexSeek"))
+    assert not any(re.match(r"(Partial)?(Sort|Top)\b", one) for one in operators)
 
 
 def test_the_last_of_many_is_found_from_the_end(driver: Driver) -> None:

@@ -70,7 +70,7 @@ def test_every_kind_and_every_declared_property_has_its_index() -> None:
 
     assert all(f"()-[e:{kind}]-()" in text for kind in EdgeKind)
     assert all(f"|{kind}" in text or f":{kind}|" in text for kind in NodeKind)
-    assert all(f"n.p_{key})" in text for spec in KINDS.values() for key in spec.properties)
+    assert all(f"(n.kind, n.p_{key}, n.id)" in text for spec in KINDS.values() for key in spec.properties)
 
 
 def test_a_migration_makes_everything_and_the_next_one_nothing(bare: Driver, store: Neo4jStore) -> None:
