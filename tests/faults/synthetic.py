@@ -19,7 +19,7 @@ from graph_schema.times import Micros
 from ingestors.source import Item, Pulled, Source, SourceConfig
 
 EPOCH = 1_770_000_000_000_000
-PAGE = 60
+PAGE = 40
 #: Records that the complete list at the end no longer shows.
 VANISHED = 5
 _SLOTS = 6

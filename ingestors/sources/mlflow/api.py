@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from hashlib import blake2b
 from typing import Any, Protocol
+
+import msgspec
 
 from ingestors.http import HttpClient, NotThere, shown
 from ingestors.source import SourceError
@@ -132,7 +135,7 @@ class Server:
 
 def entries(api: Api, what: str, body: Json) -> Iterator[list[Json]]:
     """The lists of all pages. Raises SourceError where the pages would never end."""
-    token, seen = "", set[str]()
+    token, seen, pages = "", set[str](), set[bytes]()
     while True:
         asked = {**body, "max_results": PAGE[what], **({"page_token": token} if token else {})}
         answer = api.search(what, asked)
@@ -147,3 +150,8 @@ def entries(api: Api, what: str, body: Json) -> Iterator[list[Json]]:
         if token in seen:
             raise SourceError(f"{what}/search gives the same page token again and again; the pull was ended")
         seen.add(token)
+        # Whatever the token: a page that came before, or nothing with more to come, would come for ever.
+        page = blake2b(msgspec.json.encode(found), digest_size=16).digest()
+        if page in pages:
+            raise SourceError(f"{what}/search gives the same page again and again; the pull was ended")
+        pages.add(page)
