@@ -32,6 +32,7 @@ from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.field import StrawberryField
+from strawberry.types.scalar import identity
 
 from app.api.fields import Ask, Context
 
@@ -66,7 +67,8 @@ class LevelByLevel(StrawberryGraphQLCoreExecutionContext):
         position_context: Any,
     ) -> Any:
         """The value as it is sent: what the executor calls once a root field has been resolved."""
-        if isinstance(result, Exception) or is_introspection_type(get_named_type(return_type)):
+        introspects = path.prev is not None or is_introspection_type(get_named_type(return_type))
+        if introspects or isinstance(result, Exception):
             return super().complete_value(
                 return_type, field_details_list, info, path, result, position_context
             )
@@ -154,7 +156,10 @@ def _writer(kind: GraphQLLeafType) -> Callable[[Any], Any] | None:
     """How values of a scalar or enum are written; None where they are written as they are."""
     if isinstance(kind, GraphQLEnumType):
         return _names(kind).__getitem__
-    return None if is_specified_scalar_type(kind) else kind.coerce_output_value
+    if is_specified_scalar_type(kind):
+        return None
+    write: Callable[[Any], Any] = kind.extensions[GraphQLCoreConverter.DEFINITION_BACKREF].serialize
+    return None if write is identity else write
 
 
 @cache

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import strawberry
+import strawberry.types
 from graphql import ExecutionResult, execute, get_introspection_query, parse
+from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from app.api import queries
+from app.api.execute import LevelByLevel, batched
 from app.api.fields import Ask, Context
 from app.api.graphql import Request, answer
-from app.api.types import schema
+from app.api.inputs import SCALARS
+from app.api.types import Query, schema
 from app.container import Container
 from tests.api.conftest import COMMIT, DATA, VERSION, run
 
@@ -105,3 +112,70 @@ def test_the_operation_named_is_run(container: Container) -> None:
     body = answer(Request(text, operationName="B"), lambda: Ask(container.store, None, list))
 
     assert body == {"data": {"b": "Query"}}
+
+
+def batches(schema: strawberry.Schema, text: str) -> tuple[list[Any], list[int]]:
+    """The data of every result, and how many objects each call of the batch was for."""
+    sizes: list[int] = []
+    context = Context(lambda: sizes)  # type: ignore[arg-type, return-value]
+
+    async def run_it() -> list[Any]:
+        given = []
+        async for result in await schema.stream(text, context_value=context):
+            assert isinstance(result, strawberry.types.ExecutionResult) and result.errors is None, result
+            given.append(result.data)
+        return given
+
+    return asyncio.run(run_it()), sizes
+
+
+def loud(sizes: Any, parents: list[Any]) -> list[str]:
+    sizes.append(len(parents))
+    return [name.upper() for name in parents]
+
+
+@strawberry.type
+class Word:
+    """A word, of which only the batch knows how it is shouted."""
+
+    loud: str = batched(loud)
+
+
+async def words() -> Any:
+    return ["a", "b", "c"]
+
+
+async def later() -> AsyncIterator[Any]:
+    yield ["a", "b"]
+    yield ["c"]
+
+
+@strawberry.type
+class Mutation:
+    words: list[Word] = strawberry.mutation(resolver=words)
+
+
+@strawberry.type
+class Subscription:
+    words: AsyncIterator[list[Word]] = strawberry.subscription(resolver=later)
+
+
+@pytest.mark.parametrize(
+    ("operation", "shouted", "sizes"),
+    [("mutation", ["ABC"], [3]), ("subscription", ["AB", "C"], [2, 1])],
+)
+def test_mutations_and_subscriptions_go_level_by_level_too(
+    operation: str, shouted: list[str], sizes: list[int]
+) -> None:
+    schema = strawberry.Schema(
+        Query,
+        Mutation,
+        Subscription,
+        execution_context_class=LevelByLevel,
+        config=StrawberryConfig(scalar_map=SCALARS),
+    )
+
+    given, calls = batches(schema, f"{operation} {{ words {{ loud }} }}")
+
+    assert given == [{"words": [{"loud": letter} for letter in each]} for each in shouted]
+    assert calls == sizes
