@@ -9,9 +9,9 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from app.errors import ConfigError
+from app.errors import ConfigError, NoGraphYet
 from app.settings import Loaded, Settings, StoreSettings
-from graph_schema.errors import BadInput, StoreUnavailable
+from graph_schema.errors import BadInput
 from graph_schema.store import GraphStore
 from ingestors import registry
 from ingestors.source import Source
@@ -30,7 +30,8 @@ class Configured(msgspec.Struct, frozen=True):
 class Container:
     """The parts of one process: settings, store, sources. Closing it closes them.
 
-    Raises ConfigError for a wrong source; the store is opened when first asked for.
+    Raises ConfigError for a wrong source; one that lacks an extra is disabled, and the others work. The
+    store is opened when first asked for.
     """
 
     def __init__(self, loaded: Loaded) -> None:
@@ -66,18 +67,15 @@ class Container:
         raise BadInput(f"no source is named {name!r}; configured are: {known}")
 
     def _source(self, number: int, table: dict[str, object]) -> Configured:
-        name, type_name = table.get("name"), table.get("type")
         try:
-            disabled = registry.disabled_because(type_name) if isinstance(type_name, str) else None
-            if disabled is not None:
-                return Configured(
-                    str(name), str(type_name), str(table.get("space", "default")), None, disabled
-                )
-            source = registry.build(table, self.loaded.folder)
+            config = registry.checked(table, self.loaded.folder)
+            disabled = registry.disabled_because(config.type, config)
+            source = None if disabled is not None else registry.build(table, self.loaded.folder)
         except BadInput as problem:
-            where = "" if isinstance(name, str) else f"sources.{number}: "
+            where = "" if isinstance(table.get("name"), str) else f"sources.{number}: "
             raise ConfigError(f"{self.loaded.where}: {where}{problem}") from None
-        return Configured(source.config.name, source.type, source.config.space, source)
+        type_name = config.type if source is None else source.type
+        return Configured(config.name, type_name, config.space, source, disabled)
 
     def close(self) -> None:
         """Release what is open."""
@@ -99,7 +97,7 @@ class Container:
 def open_store(settings: StoreSettings, folder: Path, *, create: bool = False) -> GraphStore:
     """The store that a URL names, not yet migrated. Paths are relative to ``folder``.
 
-    Raises StoreUnavailable where there is no such file and ``create`` is not set.
+    Raises NoGraphYet where there is no such file and ``create`` is not set.
     """
     return _OPENERS[urlsplit(settings.url).scheme](settings, folder, create)
 
@@ -109,7 +107,7 @@ def _sqlite(settings: StoreSettings, folder: Path, create: bool) -> GraphStore:
 
     path = folder / unquote(urlsplit(settings.url).path[1:])
     if not create and not path.exists():
-        raise StoreUnavailable(f"there is no graph at {path} yet: `kinlore ingest` makes it")
+        raise NoGraphYet(f"there is no graph at {path} yet: `kinlore ingest` makes it")
     return SqliteStore(path)
 
 

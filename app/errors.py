@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graph_schema.errors import BadInput, KinloreError
+from graph_schema.errors import BadInput, KinloreError, StoreUnavailable
 
 
 class ConfigError(BadInput):
@@ -25,6 +25,10 @@ class ServerUnreachable(KinloreError):
     """The server named by KINLORE_URL does not answer as a Kinlore server does."""
 
     code = "STORE_UNAVAILABLE"
+
+
+class NoGraphYet(StoreUnavailable):
+    """Nothing was ingested yet: the file that the settings name is not there."""
 
 
 class Failed(KinloreError):

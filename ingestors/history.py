@@ -89,7 +89,9 @@ def finish(tx: Transaction, report: Report) -> None:
     held = tx.service_get(STATUS, report.source)
     status = Status(name=report.source, type=report.type) if held is None else Status.read(held)
     status.last_finished = max(tx.now, report.started)
-    status.counts = {name: getattr(report, name) for name in _COUNTS}
+    if report.error is None or status.last_success is None:
+        # After a failure, what the last good one brought says more than what the failed one did not.
+        status.counts = {name: getattr(report, name) for name in _COUNTS}
     status.coverage, status.warnings = report.coverage, report.warnings
     status.dead_letters = len(_letters(tx, report.source))
     if report.error is not None:

@@ -44,7 +44,8 @@ class HttpConfig(SourceConfig):
 class HttpClient:
     """A client for one base address. ``transport`` replaces the network: recordings are replayed through it.
 
-    Times in seconds; ``max_bytes`` bounds an answer after decompression.
+    Times in seconds; ``max_bytes`` bounds an answer after decompression. What breaks may pass and is tried
+    again; an address where nobody has answered yet is not, but for whoever calls.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class HttpClient:
         transport: httpx.BaseTransport | None = None,
         environ: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-        connect_timeout: float = 10.0,
+        connect_timeout: float = 4.0,
         read_timeout: float = 60.0,
         max_bytes: int = 64 * 2**20,
         attempts: int = 4,
@@ -69,6 +70,7 @@ class HttpClient:
         self._max_bytes = max_bytes
         self._attempts = attempts
         self._wait = wait
+        self._answered = False
         self._sleep = sleep
         verify: ssl.SSLContext | bool = True
         if config.ca_file is not None:
@@ -163,6 +165,7 @@ class HttpClient:
                     headers=headers,
                     auth=auth if auth is not None else httpx.USE_CLIENT_DEFAULT,
                 ) as answer:
+                    self._answered = True
                     failure = self._failure(answer, path)
                     if failure is None:
                         return self._read(answer, path, limit, cut), answer.headers.get("content-type", "")
@@ -173,6 +176,8 @@ class HttpClient:
             except httpx.TransportError as problem:
                 reason = str(problem) or type(problem).__name__
                 failure = Unreachable(f"{self._where} does not answer: {reason}")
+                if not self._answered and isinstance(problem, httpx.ConnectError | httpx.ConnectTimeout):
+                    raise failure from None
             delay = failure.retry_after
             if delay is None:
                 delay = self._wait * 2 ** (attempt - 1) * random.uniform(0.5, 1.0)  # noqa: S311

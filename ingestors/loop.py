@@ -43,7 +43,8 @@ class Policy(msgspec.Struct, frozen=True):
     """How patient the loop is. Times in seconds.
 
     ``attempts`` in a row without progress end a pull; the wait doubles from ``wait`` to ``longest_wait``,
-    or is what the source asked for, up to ``longest_request``.
+    or is what the source asked for, up to ``longest_request``. ``patience``: how long a source may take until
+    its first page comes, all attempts and waits together; then none is begun any more.
     ``lock``: how long a transaction should hold the writer lock.
     A pull is halted when more than ``reject_share`` of its items and more than ``reject_count`` are refused.
     """
@@ -52,6 +53,7 @@ class Policy(msgspec.Struct, frozen=True):
     wait: float = 1.0
     longest_wait: float = 60.0
     longest_request: float = 300.0
+    patience: float = float("inf")
     lock: float = 0.04
     reject_share: float = 0.05
     reject_count: int = 10
@@ -144,7 +146,7 @@ class _Ingestion:
     # --- pulling ---------------------------------------------------------------------------------------
 
     def _pull_all(self, clock: float) -> None:
-        began, failures = self.now, 0
+        began, failures, first = self.now, 0, self.cursor
         while True:
             at_start = _encode(self.cursor)
             pages = self.source.pull(self.cursor, now=self.now)
@@ -165,7 +167,12 @@ class _Ingestion:
                 asked = problem.retry_after or 0.0
                 if failures >= self.policy.attempts or asked > self.policy.longest_request:
                     raise
-                self._wait(failures, problem)
+                delay = self._delay(failures, problem)
+                silent = not self.report.items and self.cursor == first
+                if silent and time.monotonic() - clock + delay > self.policy.patience:
+                    raise
+                self._say(f"{problem}; trying again in {delay:.0f} s")
+                self.policy.sleep(delay)
             finally:
                 close = getattr(pages, "close", None)
                 if close is not None:
@@ -176,14 +183,14 @@ class _Ingestion:
             # Later states of an item must be newer than those of the pull that broke.
             self.now = max(self.now + 1, began + int((time.monotonic() - clock) * 1_000_000))
 
-    def _wait(self, failures: int, problem: Unreachable) -> None:
-        delay = min(self.policy.longest_wait, self.policy.wait * 2 ** (failures - 1))
+    def _delay(self, failures: int, problem: Unreachable) -> float:
+        """Seconds to wait before the next attempt."""
+        delay: float = min(self.policy.longest_wait, self.policy.wait * 2 ** (failures - 1))
         # Jitter keeps several processes from coming back together; what the source asked for is a minimum.
         delay *= random.uniform(0.5, 1.0)  # noqa: S311 - not for secrets
         if problem.retry_after is not None:
             delay = problem.retry_after + random.uniform(0, 1)  # noqa: S311
-        self._say(f"{problem}; trying again in {delay:.0f} s")
-        self.policy.sleep(delay)
+        return delay
 
     def _refuse_loops(self, page: Pulled, seen: set[bytes]) -> None:
         """A page that came before, cursor and all, would come for ever."""

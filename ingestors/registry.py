@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from graph_schema import store
 from graph_schema.errors import BadInput
 from graph_schema.times import parse_time
-from ingestors.source import Source
+from ingestors.source import Source, SourceConfig
 
 #: Other distributions add sources here: the name is the type, the object a subclass of Source.
 ENTRY_POINTS = "kinlore.ingestors"
@@ -59,28 +59,28 @@ def source_class(type_name: str) -> type[Source]:
     return found
 
 
-def disabled_because(type_name: str) -> str | None:
-    """Why a type cannot be used in this installation, or None where it can. Raises BadInput if unknown."""
-    extra = source_class(type_name).extra
+def disabled_because(type_name: str, config: SourceConfig | None = None) -> str | None:
+    """Why a type, or a source with this config, cannot be used in this installation, or None where it can.
+    Raises BadInput if the type is unknown."""
+    found = source_class(type_name)
+    extra = found.extra if config is None else found.extra_for(config)
     if extra is None or importlib.util.find_spec(extra[1]) is not None:
         return None
-    return f"the source type {type_name!r} needs the extra {extra[0]!r}: pip install 'kinlore[{extra[0]}]'"
+    what = f"the source type {type_name!r}" if found.extra is not None else f"this {type_name} source"
+    return f"{what} needs the extra {extra[0]!r}: pip install 'kinlore[{extra[0]}]'"
 
 
-def build(config: Mapping[str, Any], base_dir: Path) -> Source:
-    """A source from one ``[[sources]]`` table. Relative paths are taken against ``base_dir``, the folder of
+def checked(config: Mapping[str, Any], base_dir: Path) -> SourceConfig:
+    """One ``[[sources]]`` table, checked. Relative paths are taken against ``base_dir``, the folder of
     kinlore.toml. Raises BadInput with one line naming the source, the key and what is allowed."""
     type_name = config.get("type")
     if not isinstance(type_name, str):
         raise BadInput(f"a source needs a type; known are {', '.join(known_types())}")
-    name = config.get("name")
-    where = f"source {name!r}" if isinstance(name, str) else f"a source of type {type_name!r}"
+    where = _where(config)
     try:
         found = source_class(type_name)
     except BadInput as problem:
         raise BadInput(f"{where}: {problem}") from problem
-    if (reason := disabled_because(type_name)) is not None:
-        raise BadInput(f"{where}: {reason}")
     try:
         model = found.config_model.model_validate(dict(config), context={"base_dir": base_dir})
         if model.since is not None:
@@ -89,7 +89,21 @@ def build(config: Mapping[str, Any], base_dir: Path) -> Source:
         raise BadInput(f"{where}: {_first_error(problem, found)}") from None
     except BadInput as problem:
         raise BadInput(f"{where}: since: {problem}") from None
-    return found(model)
+    return model
+
+
+def build(config: Mapping[str, Any], base_dir: Path) -> Source:
+    """A source from one ``[[sources]]`` table, as :func:`checked` reads it. Raises BadInput for what is wrong
+    in it, and where an extra is missing."""
+    model = checked(config, base_dir)
+    if (reason := disabled_because(model.type, model)) is not None:
+        raise BadInput(f"{_where(config)}: {reason}")
+    return source_class(model.type)(model)
+
+
+def _where(config: Mapping[str, Any]) -> str:
+    name = config.get("name")
+    return f"source {name!r}" if isinstance(name, str) else f"a source of type {config.get('type')!r}"
 
 
 def _first_error(problem: ValidationError, source: type[Source]) -> str:

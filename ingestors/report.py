@@ -8,6 +8,7 @@ import msgspec
 
 from graph_schema.store import GraphStore, Written
 from graph_schema.times import Micros
+from graph_schema.wording import counted
 
 #: Collections of service records that the loop writes.
 CURSOR = "cursor"
@@ -79,25 +80,39 @@ class Report(msgspec.Struct, kw_only=True):
             self.warnings.append(line)
 
     def lines(self) -> list[str]:
-        """The report for people."""
-        said = [
-            f"{self.source}: {self.items:,} items in {self.duration:.1f} s: {self.new:,} new, "
-            f"{self.changed:,} changed, {self.unchanged:,} unchanged; "
-            f"{self.nodes:,} nodes and {self.edges:,} edges added, {self.edges_retired:,} edges withdrawn"
-        ]
+        """The report for people. An ingestion that failed before anything came has its error to tell only."""
+        said: list[str] = []
+        if self.error is None or self.items:
+            said.append(self._counts())
         if self.retired or self.returned:
-            said.append(f"{self.retired:,} records are gone at the source, {self.returned:,} came back")
+            gone = counted(self.retired, "record is", "records are")
+            said.append(f"{gone} gone at the source, {self.returned:,} came back")
         if self.dead_letters:
-            said.append(f"{self.dead_letters:,} items were refused and kept as dead letters")
+            one = self.dead_letters == 1
+            were = "was refused and kept as a dead letter" if one else "were refused and kept as dead letters"
+            said.append(f"{counted(self.dead_letters, 'item')} {were} (kinlore sources {self.source})")
         said += [f"identity refused: {line}" for line in self.refused]
         said += [f"warning: {line}" for line in self.warnings]
         if self.error:
             said.append(f"error: {self.error}")
         return said + self.coverage
 
+    def _counts(self) -> str:
+        outcomes = [f"{self.new:,} new", f"{self.changed:,} changed", f"{self.unchanged:,} unchanged"]
+        if self.stale:
+            outcomes.append(f"{self.stale:,} older than what is held")
+        if self.dead_letters:
+            outcomes.append(f"{self.dead_letters:,} refused")
+        return (
+            f"{self.source}: {counted(self.items, 'item')} in {self.duration:.1f} s: {', '.join(outcomes)}; "
+            f"{counted(self.nodes, 'node')} and {counted(self.edges, 'edge')} added, "
+            f"{counted(self.edges_retired, 'edge')} withdrawn"
+        )
+
 
 class Status(msgspec.Struct, kw_only=True):
-    """How a source stands. Times are microseconds; ``counts`` are those of the last report."""
+    """How a source stands. Times are microseconds; ``counts`` are those of the last ingestion that did
+    not fail; while there was none, of the last."""
 
     name: str
     type: str

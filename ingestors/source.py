@@ -85,6 +85,11 @@ class Source(ABC):
     def __init__(self, config: Any) -> None:
         self.config = config
 
+    @classmethod
+    def extra_for(cls, config: Any) -> tuple[str, str] | None:
+        """What a source with this checked config needs, as :attr:`extra`; where only some configs need it."""
+        return cls.extra
+
     @abstractmethod
     def pull(self, cursor: Any | None, *, now: Micros) -> Iterator[Pulled]:
         """Pages since the cursor (None: everything). Raises SourceError when the source cannot be read."""

@@ -58,11 +58,6 @@ def clean(text: str) -> str:
     return _line(text)
 
 
-def counted(number: int, noun: str) -> str:
-    """``1 node``, ``1,204 nodes``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def age(then: int | None, now: int) -> str:
     """How long ago, in one unit; times in microseconds."""
     if then is None:

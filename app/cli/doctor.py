@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from app.cli.common import clean, options, print_json
+from graph_schema.wording import counted
 
-_OK, _WARNING, _FAILED = "ok", "warning", "failed"
-_COLOURS = {_OK: "green", _WARNING: "yellow", _FAILED: "red"}
+_OK, _NEXT, _WARNING, _FAILED = "ok", "next", "warning", "failed"
+_COLOURS = {_OK: "green", _NEXT: "cyan", _WARNING: "yellow", _FAILED: "red"}
 _LISTED = 5
 
 
@@ -46,7 +47,7 @@ def _checks(config: str | None) -> Iterator[tuple[str, str, str]]:
         yield _server(remote.url)
     with container:
         where = str(loaded.file) if loaded.file is not None else "no kinlore.toml here, so the defaults"
-        yield _OK, "settings", f"{where}; {len(container.sources)} sources"
+        yield _OK, "settings", f"{where}; {counted(len(container.sources), 'source')}"
         yield from _store(container)
         for configured in container.sources:
             yield _source(configured)
@@ -64,11 +65,15 @@ def _server(url: str) -> tuple[str, str, str]:
 
 
 def _store(container: Any) -> Iterator[tuple[str, str, str]]:
+    from app.errors import NoGraphYet
     from graph_schema.errors import StoreError
 
     try:
         store = container.store
         counts = store.counts()
+    except NoGraphYet:
+        yield _NEXT, "store", f"no graph yet at {container.settings.store.url}: kinlore ingest"
+        return
     except StoreError as problem:
         yield _FAILED, "store", str(problem)
         return
@@ -80,7 +85,11 @@ def _store(container: Any) -> Iterator[tuple[str, str, str]]:
         yield _FAILED, "schema", str(problem)
     nodes, edges = sum(counts.nodes.values()), sum(counts.edges.values())
     url = container.settings.store.url
-    yield _OK, "store", f"{url}: {nodes:,} nodes, {edges:,} edges, revision {counts.revision}"
+    yield (
+        _OK,
+        "store",
+        f"{url}: {counted(nodes, 'node')}, {counted(edges, 'edge')}, revision {counts.revision}",
+    )
     for what, lines, fine in (
         ("identity", store.refusals(), "no claim is refused"),
         ("references", store.open_references(), "all are answered"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,9 @@ from typing import Any
 import click
 
 from app.cli.common import options, print_json, say
+
+#: Seconds until somebody who looks at a terminal hears that nothing answers.
+_PATIENCE = 5.0
 
 
 @click.command()
@@ -31,7 +35,7 @@ def command(
     from app.cli.progress import watching
     from app.container import Container
     from app.errors import ConfigError
-    from ingestors.loop import ingest
+    from ingestors.loop import Policy, ingest
 
     if settings.remote() is not None:
         raise ConfigError("ingest writes to [store] and not to a server: unset KINLORE_URL")
@@ -39,11 +43,13 @@ def command(
         chosen = [container.source(name) for name in names] or container.sources
         if not chosen:
             raise ConfigError("no sources are configured: `kinlore init` finds what is in this folder")
-        store = container.migrated()
         reports: list[Any] = []
+        disabled = [configured for configured in chosen if configured.source is None]
+        for configured in disabled:
+            say(f"{configured.name}: disabled: {configured.disabled}")
+        store = container.migrated()
         for configured in chosen:
             if configured.source is None:
-                say(f"{configured.name}: disabled: {configured.disabled}")
                 continue
             with watching(quiet=as_json) as progress:
                 report = ingest(
@@ -53,19 +59,30 @@ def command(
                     accept_retirement=accept_retirement,
                     progress=progress,
                     should_stop=stopped,
+                    policy=Policy(patience=_PATIENCE, sleep=_waiting(configured.name)),
                 )
             reports.append(report)
             if not as_json:
                 show(report)
             if report.stopped:
                 break
+    failed = [report for report in reports if report.error is not None]
     if as_json:
-        print_json(reports)
-    elif reports:
+        print_json([told(report) for report in reports])
+    elif len(failed) < len(reports):
         for line in reports[-1].coverage:
             click.echo(line)
-    failed = [report for report in reports if report.error is not None]
-    return FAILURE if failed or not reports else OK
+    # What was asked for by name was not done; of all sources, those that can be read were.
+    return FAILURE if failed or not reports or (names and disabled) else OK
+
+
+def told(report: Any) -> dict[str, Any]:
+    """A report as JSON, its time written as everywhere."""
+    import msgspec
+
+    from graph_schema.times import format_time
+
+    return {**msgspec.to_builtins(report), "started": format_time(report.started)}
 
 
 def show(report: Any) -> None:
@@ -76,6 +93,16 @@ def show(report: Any) -> None:
         click.echo(f"{report.source}: {line}" if wrong else line, err=wrong)
     if report.stopped:
         say(f"{report.source}: stopped; the next ingestion goes on from here")
+
+
+def _waiting(name: str) -> Callable[[float], None]:
+    """A sleep that says what it waits for."""
+
+    def sleep(seconds: float) -> None:
+        say(f"{name}: it does not answer; trying again in {max(1, round(seconds))} s")
+        time.sleep(seconds)
+
+    return sleep
 
 
 @contextmanager

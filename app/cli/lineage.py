@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from app.cli.common import counted, options, print_json, say
+from app.cli.common import options, print_json, say
 from app.cli.kinds import KIND, kind_names
+from graph_schema.wording import counted
 
 _QUERY = """query(
   $id: ID!, $direction: Direction!, $maxHops: Int, $kinds: [NodeKind!], $edgeKinds: [EdgeKind!],

@@ -25,15 +25,20 @@ def command(name: str | None, config: str | None, as_json: bool) -> int:
     """Show how the sources stand; with a NAME also what of it was refused, and why."""
     from app.cli.client import connected
     from app.cli.outcome import NOT_FOUND, OK
+    from app.errors import NoGraphYet
 
-    with connected(config) as client:
-        found = client.ask(_QUERY, {})["sources"]
+    new = False
+    try:
+        with connected(config) as client:
+            found = client.ask(_QUERY, {})["sources"]
+    except NoGraphYet:
+        new, found = True, _configured(config)
     if name is not None:
         found = [source for source in found if source["name"] == name]
         if not found:
             say(f"no source is named {name!r}")
             return NOT_FOUND
-    letters = _letters(config, name) if name is not None else []
+    letters = _letters(config, name) if name is not None and not new else []
     if as_json:
         print_json({**found[0], "refused": letters} if name is not None else found)
         return OK
@@ -59,9 +64,35 @@ def command(name: str | None, config: str | None, as_json: bool) -> int:
         for line in (source["disabledBecause"], source["lastError"], *source["warnings"]):
             if line:
                 say(f"{source['name']}: {line}")
+    if new:
+        say("no graph yet: kinlore ingest")
     for letter in letters:
         click.echo(f"{letter['type']} {letter['key']}: {letter['reason']}")
     return OK
+
+
+def _configured(config: str | None) -> list[dict[str, Any]]:
+    """What the settings say, in the form of the answer, where no graph can say more."""
+    from app import settings
+    from app.container import Container
+
+    nothing = ("lastStarted", "lastFinished", "lastSuccess", "lastError", "lastErrorAt")
+    with Container(settings.load(config)) as container:
+        return [
+            {
+                "name": source.name,
+                "type": source.type,
+                "space": source.space,
+                "enabled": source.disabled is None,
+                "disabledBecause": source.disabled,
+                **dict.fromkeys(nothing),
+                "deadLetters": 0,
+                "counts": {},
+                "warnings": [],
+                "coverage": [],
+            }
+            for source in container.sources
+        ]
 
 
 def _state(source: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from graph_schema.errors import BadInput
 from graph_schema.identifiers import identifier
 from graph_schema.kinds import NodeKind
 from graph_schema.times import Micros, checked, format_time, parse_time
+from graph_schema.wording import counted
 from ingestors.git_format import Commit
 from ingestors.git_objects import GitConfig, GitRepository, Ref, open_repository
 from ingestors.source import Discovered, Item, Pulled, Source, SourceError
@@ -111,7 +112,7 @@ class GitSource(Source):
         refs = self._refs(repository)
         if not refs:
             return f"{repository.remote()}: no commits yet"
-        return f"{repository.remote()}: {len(refs)} branches and tags"
+        return f"{repository.remote()}: {counted(len(refs), 'branch or tag', 'branches and tags')}"
 
     @classmethod
     def discover(cls, folder: Path, environ: Mapping[str, str]) -> list[Discovered]:

@@ -13,6 +13,7 @@ import pytest
 
 from app.cli.init import settings_text
 from app.settings import load
+from ingestors.sources.mlflow import MLflowSource
 from tests.cli.conftest import KINLORE, Kinlore, environ, git, repository
 
 
@@ -21,6 +22,11 @@ def test_init_ingest_lineage(kinlore: Kinlore, folder: Path) -> None:
     head = git(folder, "rev-parse", "HEAD").strip()
 
     begun = kinlore("init")
+    doctor, sources = kinlore("doctor"), kinlore("sources")
+    assert doctor.code == 0 and "no graph yet at sqlite:///kinlore.db: kinlore ingest" in doctor.out
+    assert sources.code == 0 and "not ingested yet" in sources.out and "no graph yet" in sources.err
+    assert json.loads(kinlore("sources", "--json").out)[0]["enabled"]
+    assert kinlore("sources", "work-code").code == 0 and not (folder / "kinlore.db").exists()
     first, second = kinlore("ingest"), kinlore("ingest", "--json")
 
     assert begun.code == 0 and "a git repository" in begun.out and "kinlore ingest" in begun.out
@@ -106,7 +112,7 @@ CODE = '[[sources]]\ntype = "git"\nname = "code"\npath = "."\n'
         ('[[sources]]\ntype = "git"\npath = "."\n', ["ingest"], 2, "kinlore.toml: sources.0:"),
         (CODE, ["ingest"], 1, "is not in a git repository"),
         (CODE, ["lineage", "tag=x"], 5, "there is no graph at"),
-        (CODE, ["doctor"], 3, "there is no graph at"),
+        (CODE, ["doctor"], 3, "is not in a git repository"),
         (
             '[[sources]]\ntype = "mlflow"\nname = "runs"\ntracking_uri = "http://127.0.0.1:9"\n',
             ["doctor"],
@@ -142,8 +148,41 @@ def test_an_unreachable_source_does_not_stop_the_others(kinlore: Kinlore, folder
     outcome = kinlore("ingest")
 
     assert outcome.code == 1
-    assert "gone: error:" in outcome.err and "code: " in outcome.out
+    assert "gone: error:" in outcome.err and "code: " in outcome.out and "gone: 0 items" not in outcome.out
     assert "failed" in kinlore("sources").out
+
+
+def test_a_server_that_does_not_answer_is_given_up_soon(kinlore: Kinlore, folder: Path) -> None:
+    (folder / "kinlore.toml").write_text(
+        '[[sources]]\ntype = "mlflow"\nname = "runs"\ntracking_uri = "http://127.0.0.1:9"\n'
+    )
+    began = time.monotonic()
+
+    outcome = kinlore("ingest")
+
+    assert time.monotonic() - began < 6
+    assert outcome.code == 1 and not outcome.out
+    assert "runs: it does not answer; trying again in 1 s" in outcome.err
+    assert outcome.err.count("error:") == 1
+
+
+def test_a_missing_extra_disables_its_source_only(
+    kinlore: Kinlore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MLflowSource, "extra_for", lambda config: ("mlflow", "a_module_that_is_not_there"))
+    repository(folder)
+    (folder / "mlflow.db").touch()
+
+    begun, done = kinlore("init"), kinlore("ingest")
+
+    assert begun.code == 0 and "pip install 'kinlore[mlflow]'" in begun.out
+    assert done.code == 0 and "work-mlflow: disabled: this mlflow source needs the extra" in done.err
+    assert "work-code: " in done.out
+    assert kinlore("ingest", "work-mlflow").code == 1
+    assert "disabled" in kinlore("sources").out and "needs the extra" in kinlore("sources").err
+    doctor = kinlore("doctor")
+    assert doctor.code == 0 and "warning  source work-mlflow: disabled" in doctor.out
+    assert json.loads(kinlore("ingest", "--json").out)[0]["started"].endswith("Z")
 
 
 def test_ingest_does_not_pretend_to_reach_a_server(kinlore: Kinlore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from graph_schema.claims import Claim
 from graph_schema.errors import BadInput
 from graph_schema.times import Micros
+from graph_schema.wording import counted
 from ingestors.http import HttpClient, HttpConfig, shown
 from ingestors.source import Discovered, Item, Pulled, Source
 from ingestors.sources.mlflow.api import Api, Server, entries
@@ -62,10 +62,6 @@ class MLflowConfig(HttpConfig):
             return value.rstrip("/")
         if scheme.startswith("databricks"):
             raise ValueError("Databricks is not supported; write http(s)://…, sqlite:///… or a folder")
-        if importlib.util.find_spec("mlflow") is None:
-            raise ValueError(
-                "a store without a server needs the extra 'mlflow': pip install 'kinlore[mlflow]'"
-            )
         base = Path((info.context or {}).get("base_dir") or Path.cwd())
         if value.startswith("sqlite:///"):
             return f"sqlite:///{base / value.removeprefix('sqlite:///')}"
@@ -106,6 +102,11 @@ class MLflowSource(Source):
             "alias": lambda data: alias_claims(data, names),
             "rename": lambda data: rename_claims(data, names),
         }
+
+    @classmethod
+    def extra_for(cls, config: MLflowConfig) -> tuple[str, str] | None:
+        """A store without a server is read with the package, a server without it."""
+        return ("mlflow", "mlflow") if is_local(config.tracking_uri) else None
 
     def api(self) -> Api:
         """The server, or the store behind it, opened when first asked."""
@@ -166,9 +167,9 @@ class MLflowSource(Source):
             runs += len(page)
             if runs > _COUNTED:
                 break
-        counted = f"more than {_COUNTED:,} runs" if runs > _COUNTED else _many(runs, "run")
+        many = f"more than {_COUNTED:,} runs" if runs > _COUNTED else counted(runs, "run")
         where = shown(self.config.tracking_uri)
-        return f"MLflow {version} at {where}: {_many(len(ids), 'experiment')}, {counted}"
+        return f"MLflow {version} at {where}: {counted(len(ids), 'experiment')}, {many}"
 
     def _run_pages(self, experiments: list[str]) -> Iterator[list[Any]]:
         for start in range(0, len(experiments), 100):
@@ -205,7 +206,3 @@ def _from_environment(uri: str, environ: Mapping[str, str]) -> Discovered:
     elif environ.get("MLFLOW_TRACKING_USERNAME") and environ.get("MLFLOW_TRACKING_PASSWORD"):
         config |= {"user_env": "MLFLOW_TRACKING_USERNAME", "password_env": "MLFLOW_TRACKING_PASSWORD"}
     return Discovered(config, because)
-
-
-def _many(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

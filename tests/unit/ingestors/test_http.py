@@ -103,8 +103,7 @@ def test_missing_credentials_are_asked_for() -> None:
 
 @pytest.mark.parametrize(
     "failure",
-    [httpx.Response(500), httpx.Response(503), httpx.ConnectError("refused"), httpx.ReadTimeout("slow"),
-     httpx.RemoteProtocolError("cut")],
+    [httpx.Response(500), httpx.Response(503), httpx.ReadTimeout("slow"), httpx.RemoteProtocolError("cut")],
 )  # fmt: skip
 def test_what_may_pass_is_tried_again(failure: httpx.Response | Exception) -> None:
     tool = Tool(failure, failure, ok())
@@ -114,13 +113,25 @@ def test_what_may_pass_is_tried_again(failure: httpx.Response | Exception) -> No
 
 
 def test_it_gives_up_after_a_few_attempts_without_telling_the_password() -> None:
-    tool = Tool(httpx.ConnectError("connection refused"))
+    tool = Tool(ok(), httpx.ConnectError("connection refused"))
+    tool.client.get("/x")
+    tool.requests.clear()
 
     with pytest.raises(Unreachable) as problem:
         tool.client.get("/x")
 
     assert str(problem.value) == "https://tool.example/base does not answer: connection refused"
     assert len(tool.requests) == 4
+
+
+@pytest.mark.parametrize("failure", [httpx.ConnectError("refused"), httpx.ConnectTimeout("timed out")])
+def test_where_nobody_has_answered_yet_it_is_left_to_the_caller(failure: Exception) -> None:
+    tool = Tool(failure)
+
+    with pytest.raises(Unreachable):
+        tool.client.get("/x")
+
+    assert len(tool.requests) == 1 and not tool.waits
 
 
 def test_retry_after_is_honoured() -> None:

@@ -235,6 +235,37 @@ def test_a_source_that_stays_away_is_given_up_and_the_cursor_stays(store: Sqlite
     assert (status.last_error, status.last_success) == ("the tool does not answer", None)
 
 
+def test_patience_ends_before_the_first_page_only(store: SqliteStore) -> None:
+    def script(cursor: Any, now: Micros) -> Iterator[Pulled]:
+        if cursor is None and full:
+            yield Pulled(items("a"), 1)
+        raise Unreachable("the tool does not answer")
+
+    impatient = Policy(patience=0.2, sleep=waits.append)
+    waits.clear()
+    full = False
+    silent = ingest(store, Scripted(script), policy=impatient)
+    assert silent.error == "the tool does not answer" and not waits
+
+    full = True
+    broken = ingest(store, Scripted(script), policy=impatient)
+    assert broken.error and len(waits) == impatient.attempts - 1
+
+
+def test_a_failure_leaves_the_counts_of_the_last_success(store: SqliteStore) -> None:
+    def script(cursor: Any, now: Micros) -> Iterator[Pulled]:
+        if cursor is None:
+            yield Pulled(items("a", "b"), 1)
+        else:
+            raise Unreachable("the tool does not answer")
+
+    ingest(store, Scripted(script), policy=QUICK)
+    ingest(store, Scripted(script), policy=QUICK)
+
+    (status,) = statuses(store)
+    assert status.counts["items"] == 2 and status.last_error == "the tool does not answer"
+
+
 @pytest.mark.parametrize(
     "problem", [Refused("it refuses the token in TOKEN"), Unreachable("busy", retry_after=86_400)]
 )
@@ -378,10 +409,24 @@ def test_a_lost_lease_ends_it(store: SqliteStore) -> None:
 
 
 def test_the_report_reads_well() -> None:
-    report = Report(source="tool", type="scripted", items=1_304, new=1_300, dead_letters=4, error="it broke")
+    report = Report(
+        source="tool", type="scripted", items=1_304, new=1_300, nodes=1, dead_letters=4, error="it broke"
+    )
     report.warn("one"), report.warn("one")
 
     lines = report.lines()
 
-    assert lines[0].startswith("tool: 1,304 items in 0.0 s: 1,300 new")
-    assert lines[1:] == ["4 items were refused and kept as dead letters", "warning: one", "error: it broke"]
+    assert lines == [
+        "tool: 1,304 items in 0.0 s: 1,300 new, 0 changed, 0 unchanged, 4 refused; "
+        "1 node and 0 edges added, 0 edges withdrawn",
+        "4 items were refused and kept as dead letters (kinlore sources tool)",
+        "warning: one",
+        "error: it broke",
+    ]
+
+
+def test_a_report_of_a_source_that_gave_nothing_is_its_error() -> None:
+    assert Report(source="tool", type="scripted", error="it broke").lines() == ["error: it broke"]
+    older = Report(source="tool", type="scripted", items=2, stale=1, unchanged=1, retired=1).lines()
+    assert "1 unchanged, 1 older than what is held;" in older[0]
+    assert older[1] == "1 record is gone at the source, 0 came back"

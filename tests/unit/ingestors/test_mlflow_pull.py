@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from graph_schema.errors import BadInput
-from ingestors.registry import build
+from ingestors.registry import build, checked, disabled_because
 from ingestors.source import Item, Refused, SourceError, Unreachable
 from ingestors.sources.mlflow import MLflowConfig, MLflowSource, pulling
 from ingestors.sources.mlflow.pulling import SWEEP_PER_RUN
@@ -299,6 +299,12 @@ def test_a_wrong_address_is_one_clear_line(uri: str, message: str) -> None:
 def test_a_store_without_a_server_needs_the_extra_and_says_so(uri: str) -> None:
     with pytest.raises(BadInput, match=r"kinlore\[mlflow\]"):
         build({"type": "mlflow", "name": "t", "tracking_uri": uri}, Path("/"))
+
+
+def test_a_server_needs_no_extra() -> None:
+    config = checked({"type": "mlflow", "name": "t", "tracking_uri": "http://127.0.0.1:9"}, Path("/"))
+
+    assert disabled_because("mlflow", config) is None
 
 
 def test_what_init_finds(tmp_path: Path) -> None:
