@@ -244,6 +244,7 @@ def schema() -> CheckedSchema:
     )
 
 
+@cache
 def sdl() -> str:
     """The schema as text, sorted: what ``schema.graphql`` holds."""
     return print_schema(lexicographic_sort_schema(schema()._schema)) + "\n"
