@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from functools import lru_cache
 
 import msgspec
@@ -44,11 +45,28 @@ def _scope(scheme: str, scope: str) -> str:
 
 
 def scheme_named(name: str) -> Scheme:
-    """The declared scheme, or BadIdentifier listing what there is."""
+    """The declared scheme, or BadIdentifier guessing at what was meant."""
     scheme = SCHEMES.get(name)
     if scheme is None:
-        raise BadIdentifier(f"unknown scheme {name[:80]!r}; known are {', '.join(sorted(SCHEMES))}")
+        near = _near(name[:80])
+        examples = "known are git.sha, mlflow.run_id, … (kinlore schema --kinds lists them all)"
+        hint = f"did you mean {' or '.join(near)}?" if near else examples
+        raise BadIdentifier(f"unknown scheme {name[:80]!r}; {hint}")
     return scheme
+
+
+def _near(name: str) -> list[str]:
+    """Schemes that are spelled like this, or whose part behind the dot is."""
+    by_spelling: dict[str, list[str]] = {}
+    for scheme in SCHEMES:
+        for spelling in {scheme, scheme.rpartition(".")[2]}:
+            by_spelling.setdefault(spelling, []).append(scheme)
+    wanted = name.lower().replace("-", "_")
+    return [
+        scheme
+        for spelling in get_close_matches(wanted, by_spelling, n=1, cutoff=0.75)
+        for scheme in by_spelling[spelling]
+    ]
 
 
 def identifier(scheme: str, value: str, scope: str | None = None, kind: NodeKind | None = None) -> str:

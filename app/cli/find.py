@@ -9,6 +9,7 @@ import click
 
 from app.cli.common import options, print_json, print_table, say
 from app.cli.kinds import KIND
+from graph_schema.wording import clipped
 
 _QUERY = """query(
   $kind: NodeKind!, $where: [PropertyFilter!], $orderBy: NodeOrder, $first: Int, $after: String,
@@ -20,6 +21,8 @@ _QUERY = """query(
 }"""
 
 _OPS = {"=": "EQ", "==": "EQ", "!=": "NE", "<": "LT", "<=": "LTE", ">": "GT", ">=": "GTE", "~": "CONTAINS"}
+#: Characters of a value in the table.
+_WIDEST = 80
 _CONDITION = re.compile(r"\s*([^=!<>~]+?)\s*(==|!=|<=|>=|=|<|>|~)\s*(.*?)\s*", re.DOTALL)
 
 
@@ -108,6 +111,8 @@ def _shown(node: dict[str, Any], key: str) -> str:
     value = node.get(key, node["properties"])
     for part in key.split(".") if value is node["properties"] else ():
         value = value.get(part) if isinstance(value, dict) else None
+    if isinstance(value, float):
+        return f"{value:.6g}"
     said = "" if value is None else str(value).strip()
     # Of an error, the last line says what it was.
-    return said.rpartition("\n")[2][:80]
+    return clipped(said.rpartition("\n")[2], _WIDEST)

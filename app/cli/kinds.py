@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from graph_schema.edges import EdgeKind
 from graph_schema.kinds import NodeKind
 
 
@@ -26,7 +27,22 @@ class _Kind(click.ParamType[str]):
         self.fail(f"{value!r} is no kind of node; {meant}allowed are {', '.join(NodeKind)}", param, ctx)
 
 
+class _Edge(click.ParamType[str]):
+    name = "edge kind"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        wanted = str(value).replace("-", "_").upper()
+        if wanted in EdgeKind.__members__:
+            return wanted
+        from difflib import get_close_matches
+
+        near = get_close_matches(wanted, list(EdgeKind), n=1, cutoff=0.5)
+        meant = f"did you mean {near[0]}? " if near else ""
+        self.fail(f"{value!r} is no kind of edge; {meant}allowed are {', '.join(EdgeKind)}", param, ctx)
+
+
 KIND = _Kind()
+EDGE = _Edge()
 
 
 def kind_names(kinds: Sequence[str]) -> list[str] | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from typing import Any
 
 import click
 
-from app.cli.common import options, print_json, say
-from app.cli.kinds import KIND, kind_names
+from app.cli.common import age, clean, options, print_json, say
+from app.cli.kinds import EDGE, KIND, kind_names
 from graph_schema.wording import counted
 
 _QUERY = """query(
@@ -26,6 +27,18 @@ _QUERY = """query(
   }
 }"""
 
+# What a model, an experiment or a repository has is no lineage of it, but where lineage begins.
+_PARTS = """query($id: ID!, $asOf: DateTime, $knownAt: DateTime) {
+  lineage(
+    id: $id, direction: DOWNSTREAM, maxHops: 1, edgeKinds: [HAS], asOf: $asOf, knownAt: $knownAt, first: 2000
+  ) {
+    nodes { node { id kind name createdAt goneAt } hops }
+    totalNodes
+  }
+}"""
+_PARTS_ASK = ("id", "asOf", "knownAt")
+_LISTED = 10
+
 
 @click.command()
 @click.argument("id")
@@ -33,7 +46,9 @@ _QUERY = """query(
 @click.option("--down", is_flag=True, help="Only what it feeds.")
 @click.option("--hops", default=3, show_default=True, help="How far to walk.")
 @click.option("--kind", "kinds", type=KIND, multiple=True, help="Show only this kind; may be repeated.")
-@click.option("--edge", "edges", multiple=True, metavar="KIND", help="Follow only this kind of edge.")
+@click.option(
+    "--edge", "edges", type=EDGE, multiple=True, metavar="KIND", help="Follow only this kind of edge."
+)
 @click.option("--as-of", help="As it was in the world then.", metavar="TIME")
 @click.option("--known-at", help="As Kinlore knew it then.", metavar="TIME")
 @click.option("--first", default=300, show_default=True, help="How many nodes, at most 2,000.")
@@ -53,22 +68,26 @@ def command(
 ) -> None:
     """Show what a thing came from and what it feeds.
 
-    ID is any identifier: git.sha=3faf1c7, mlflow.model_version=churn/3, dvc.md5=1bc2….
+    ID is any identifier: git.sha=3faf1c7, mlflow.model_version=churn/3, dvc.md5=1bc2…; or what is one under
+    some scheme, such as churn/3.
     """
     from app.cli.client import connected
+    from app.cli.ids import meant
 
-    asked = {
-        "id": id,
+    asked: dict[str, Any] = {
         "direction": "BOTH" if up == down else "UPSTREAM" if up else "DOWNSTREAM",
         "maxHops": hops,
         "kinds": kind_names(kinds),
-        "edgeKinds": [edge.upper() for edge in edges] or None,
+        "edgeKinds": kind_names(edges),
         "asOf": as_of,
         "knownAt": known_at,
         "first": first,
     }
     with connected(config) as client:
+        asked["id"] = meant(client, id)
         answer = client.ask(_QUERY, asked)["lineage"]
+        if len(answer["nodes"]) == 1 and not edges:
+            answer["has"] = _parts(client.ask(_PARTS, {key: asked[key] for key in _PARTS_ASK})["lineage"])
     if as_json:
         print_json(answer)
         return
@@ -86,7 +105,39 @@ def draw(answer: dict[str, Any]) -> None:
     tree = Tree(answer["nodes"], answer["edges"], time.time_ns() // 1000)
     for line in tree.lines(answer["root"]["id"]):
         click.echo(line)
+    if answer.get("has", {}).get("total"):
+        _list(answer["has"])
+        return
     if len(answer["nodes"]) == 1:
         say("no lineage is recorded for it")
     state = "complete" if answer["complete"] else answer["truncatedBecause"]
     say(f"\n{counted(len(answer['nodes']), 'node')}, {counted(len(answer['edges']), 'edge')}: {state}")
+
+
+def _parts(answer: dict[str, Any]) -> dict[str, Any]:
+    """What it has: how many, and the newest of them."""
+    from graph_schema.times import parse_time
+
+    nodes = [each["node"] for each in answer["nodes"] if each["hops"]]
+    nodes.sort(key=lambda node: (parse_time(node["createdAt"] or "1970-01-01"), node["id"]), reverse=True)
+    whole = len(answer["nodes"]) - len(nodes)
+    return {"total": answer["totalNodes"] - whole, "seen": len(nodes), "nodes": nodes[:_LISTED]}
+
+
+def _list(has: dict[str, Any]) -> None:
+    """The newest parts, and the command that goes on."""
+    from app.cli.ids import spelled
+    from graph_schema.times import parse_time
+
+    nodes, now = has["nodes"], time.time_ns() // 1000
+    among = f" of the first {has['seen']:,}" if has["seen"] < has["total"] else ""
+    shown = f", the newest {len(nodes)}{among}" if len(nodes) < has["total"] else ""
+    click.echo(f"\nit has {has['total']:,}{shown}; each has lineage of its own:")
+    for node in nodes:
+        created = node["createdAt"]
+        old = "" if created is None else age(parse_time(created), now)
+        gone = "gone at its source" if node["goneAt"] else ""
+        said = ", ".join(mark for mark in (old, gone) if mark)
+        click.echo(f"   {spelled(node['kind'])} {clean(node['name'])}  {said}".rstrip())
+        click.echo(f"      {clean(node['id'])}")
+    say(f"\nGo on with: kinlore lineage {shlex.quote(clean(nodes[0]['id']))}")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from app.cli.common import clean, options, print_json, say
+from graph_schema.wording import counted
 
 _QUERY = """query($from: ID!, $to: ID!, $maxHops: Int, $first: Int, $asOf: DateTime, $knownAt: DateTime) {
   paths(from: $from, to: $to, maxHops: $maxHops, first: $first, asOf: $asOf, knownAt: $knownAt) {
@@ -33,16 +36,19 @@ def command(
 ) -> int:
     """Show the shortest ways from one thing to another, down- or upstream."""
     from app.cli.client import connected
+    from app.cli.ids import meant
     from app.cli.outcome import NOT_FOUND, OK
 
-    asked = {"from": start, "to": end, "maxHops": hops, "first": first, "asOf": as_of, "knownAt": known_at}
+    asked: dict[str, Any] = {"maxHops": hops, "first": first, "asOf": as_of, "knownAt": known_at}
     with connected(config) as client:
+        asked["from"], asked["to"] = meant(client, start), meant(client, end)
         found = client.ask(_QUERY, asked)["paths"]
     if as_json:
         print_json(found)
         return OK if found["paths"] else NOT_FOUND
     for number, path in enumerate(found["paths"], 1):
-        click.echo(f"{number}. {sum(edge['kind'] != 'SAME_AS' for edge in path)} hops")
+        hops = sum(edge["kind"] != "SAME_AS" for edge in path)
+        click.echo(f"{number}. {counted(hops, 'hop')}")
         for edge in path:
             click.echo(f"   {clean(edge['from'])} ─{edge['kind']}→ {clean(edge['to'])}")
     if found["truncatedBecause"]:

@@ -18,6 +18,7 @@ _QUERY = """query($scheme: String!, $value: String!) {
 def command(scheme: str, value: str | None, config: str | None, as_json: bool) -> int:
     """Find every node with an identifier: `resolve git.sha 3faf1c7`, or `resolve git.sha=3faf1c7`."""
     from app.cli.client import connected
+    from app.cli.ids import spelled
     from app.cli.outcome import NOT_FOUND, OK
 
     if value is None:
@@ -31,7 +32,10 @@ def command(scheme: str, value: str | None, config: str | None, as_json: bool) -
     elif nodes:
         print_table(
             ("kind", "name", "identifiers"),
-            [(n["kind"], n["name"], " ".join(each["id"] for each in n["identifiers"])) for n in nodes],
+            [
+                (spelled(n["kind"]), n["name"], " ".join(each["id"] for each in n["identifiers"]))
+                for n in nodes
+            ],
         )
     if not nodes:
         say(f"no node is named {f'{scheme}={value}'!r}")

@@ -30,6 +30,7 @@ def command(
 ) -> int:
     """Find nodes by the words of their names, identifiers and properties, best first."""
     from app.cli.client import connected
+    from app.cli.ids import spelled
     from app.cli.outcome import NOT_FOUND, OK
 
     with connected(config) as client:
@@ -38,7 +39,7 @@ def command(
     if as_json:
         print_json(page)
     elif page["nodes"]:
-        print_table(("kind", "name", "id"), [(n["kind"], n["name"], n["id"]) for n in page["nodes"]])
+        print_table(("kind", "name", "id"), [(spelled(n["kind"]), n["name"], n["id"]) for n in page["nodes"]])
         if page["pageInfo"]["hasNextPage"]:
             say(f"there is more: --after {page['pageInfo']['endCursor']}")
     if not page["nodes"]:

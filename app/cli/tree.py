@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from app.cli.common import age, clean
+from app.cli.ids import spelled
+from graph_schema.wording import counted
 
 #: Siblings of one kind by one kind of edge, shown before the rest is folded into a line.
 SIBLINGS = 8
@@ -58,7 +60,7 @@ class Tree:
             if loose:
                 yield "by way of kinds that are not shown:"
                 for id in loose[:SIBLINGS]:
-                    yield f"   {self._title(self._nodes[id])}  {abs(self._hops[id])} hops"
+                    yield f"   {self._title(self._nodes[id])}  {counted(abs(self._hops[id]), 'hop')}"
                 if len(loose) > SIBLINGS:
                     yield f"   … and {len(loose) - SIBLINGS:,} more"
 
@@ -105,7 +107,7 @@ class Tree:
             if folded:
                 # What is folded counts as drawn, with everything that only it leads to.
                 drawn.update(child.node["id"] for child in folded)
-                entries.append(f"… and {len(folded):,} more {_words(kind)}")
+                entries.append(f"… and {len(folded):,} more {spelled(kind)}")
         return entries
 
     def _title(self, node: Mapping[str, Any]) -> str:
@@ -115,15 +117,10 @@ class Tree:
         if node.get("stub"):
             marks.append("not described by any source")
         said = ", ".join(mark for mark in marks if mark)
-        return f"{_words(node['kind'])} {clean(node['name'])}" + (f"  {said}" if said else "")
+        return f"{spelled(node['kind'])} {clean(node['name'])}" + (f"  {said}" if said else "")
 
     def _line(self, child: _Child) -> str:
         edge = child.edge
         why = f"  [{edge['kind']} {clean(edge['source'])}]"
         hops = self._hops[child.node["id"]]
         return f"{self._title(child.node)}  {hops:+d}{why}"
-
-
-def _words(kind: str) -> str:
-    """``MODEL_VERSION`` as ``ModelVersion``."""
-    return "".join(part.capitalize() for part in kind.split("_"))

@@ -14,6 +14,7 @@ from graph_schema.edges import FLOW_KINDS, EdgeKind
 from graph_schema.errors import BadInput
 from graph_schema.store import GraphStore
 from graph_schema.values import NOW, Direction, Edge, Moment, Spaces, Step
+from graph_schema.wording import counted
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -286,5 +287,5 @@ def _why(shown: int, total: int | None, longer: bool, stopped: bool, max_hops: i
     if stopped:
         reasons.append(f"stopped after exploring {MAX_EXPLORED:,} nodes: narrow with asOf or maxHops")
     elif longer:
-        reasons.append(f"paths longer than {max_hops} hops were left out or not looked for: raise maxHops")
+        reasons.append(f"paths longer than {counted(max_hops, 'hop')} were left out or not looked for: raise maxHops")
     return "; ".join(reasons) or None

@@ -18,6 +18,7 @@ from graph_schema.errors import BadInput
 from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore
 from graph_schema.values import NOW, Direction, Label, Moment, Spaces, Step, Subgraph
+from graph_schema.wording import counted
 
 #: Nodes that one walk visits in one direction, whatever it shows; beyond, it stops and says so.
 MAX_WALKED = 200_000
@@ -287,7 +288,7 @@ def _reasons(walks: Sequence[_Walked], total: int, first: int, max_hops: int, be
         reasons.append(f"stopped after walking {MAX_WALKED:,} nodes: narrow with edgeKinds, asOf or maxHops")
     if beyond.nodes and total <= first:
         more = "1 more node lies" if beyond.nodes == 1 else f"{beyond.nodes:,} more nodes lie"
-        reasons.append(f"stopped at {max_hops} hops: {more} one hop further: raise maxHops")
+        reasons.append(f"stopped at {counted(max_hops, 'hop')}: {more} one hop further: raise maxHops")
     if beyond.unread:
         reasons.append(f"{beyond.unread:,} neighbours lie in spaces that you may not read")
     return "; ".join(reasons) or None

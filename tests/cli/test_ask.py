@@ -6,15 +6,19 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import uvicorn
 
 from app.api.app import create_app
 from app.api.server import listen
-from app.cli.find import condition
+from app.cli.find import _shown, condition
 from app.container import Container
-from tests.api.conftest import COMMIT, DATA, SHA, VERSION, run
+from graph_schema.claims import Links, Names, Record, States
+from graph_schema.edges import EdgeKind
+from graph_schema.kinds import NodeKind
+from tests.api.conftest import COMMIT, DATA, SHA, VERSION, run, write
 from tests.cli.conftest import Kinlore
 
 pytestmark = pytest.mark.usefixtures("graph")
@@ -77,7 +81,8 @@ def test_conditions(text: str, key: str, op: str, value: object) -> None:
 
 
 def test_search(kinlore: Kinlore) -> None:
-    assert "run 3" in kinlore("search", "run", "--kind", "Run").out
+    found = kinlore("search", "run", "--kind", "Run").out
+    assert "run 3" in found and "Run " in found
     assert json.loads(kinlore("search", "users", "csv", "--json").out)["nodes"][0]["id"] == DATA
     assert kinlore("search", "zebra").code == 4
 
@@ -109,10 +114,11 @@ def test_lineage_options(kinlore: Kinlore) -> None:
     ("words", "code", "said"),
     [
         (["lineage", "git.sha=abcd"], 4, "no node is named 'git.sha=abcd'"),
-        (["lineage", "churn"], 2, "not spelled scheme=value"),
+        (["lineage", "churn"], 4, "nothing is named 'churn'; an id is spelled scheme=value, such as"),
+        (["lineage", "model_version=churn/3"], 2, "did you mean mlflow.model_version?"),
+        (["lineage", "mlflow.modelversion=churn/3"], 2, "did you mean mlflow.model_version?"),
         (["lineage", DATA, "--first", "0"], 2, "first is 0"),
         (["lineage", DATA, "--as-of", "soon"], 2, "not a time"),
-        (["lineage", DATA, "--edge", "LOVES"], 2, "LOVES"),
         (["paths", DATA, "tag=out-of-memory"], 4, "no path leads"),
     ],
 )
@@ -121,6 +127,71 @@ def test_ends_that_are_expected(kinlore: Kinlore, words: list[str], code: int, s
 
     assert outcome.code == code and said in outcome.err
     assert not outcome.out and "\n" not in outcome.err.strip()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--edge", "OWND_BY", "did you mean OWNED_BY? allowed are INTRODUCED, CODE_FOR"),
+        ("--kind", "Comit", "did you mean Commit? allowed are Repository, Commit"),
+    ],
+)
+def test_an_unknown_kind_is_a_usage_error(kinlore: Kinlore, option: str, value: str, said: str) -> None:
+    outcome = kinlore("lineage", DATA, option, value)
+
+    assert outcome.code == 2 and said in " ".join(outcome.err.split())
+
+
+def test_an_id_without_a_scheme_is_taken_for_what_it_names(kinlore: Kinlore) -> None:
+    version, commit = kinlore("lineage", "churn/3"), kinlore("lineage", SHA[:7], "--json")
+
+    assert version.code == 0 and version.out.startswith("ModelVersion churn v3")
+    assert f"churn/3 is taken for ModelVersion {VERSION}" in version.err
+    assert json.loads(commit.out)["root"]["id"] == COMMIT and not commit.err
+    assert kinlore("paths", SHA[:7], "churn/3").out == kinlore("paths", COMMIT, VERSION).out
+
+
+def test_an_id_without_a_scheme_that_names_several_lists_them(kinlore: Kinlore, graph: Container) -> None:
+    names = [Names(NodeKind.TEAM, ("team=users.csv",))]
+    write(graph.store, [Record("twin", "story", 1, tuple(names))])
+
+    outcome = kinlore("lineage", "users.csv")
+
+    assert outcome.code == 4 and not outcome.out
+    assert [line.strip() for line in outcome.err.splitlines()[1:]] == [
+        f"DatasetVersion {DATA}",
+        "Team team=users.csv",
+    ]
+
+
+def test_lineage_of_what_only_has_others_lists_them(kinlore: Kinlore, graph: Container) -> None:
+    model = "mlflow.model@tracking=churn"
+    claims: list[Any] = [Names(NodeKind.MODEL, (model,))]
+    for number in range(12):
+        version = f"mlflow.model_version@tracking=churn/{number}"
+        claims += [
+            Names(NodeKind.MODEL_VERSION, (version,)),
+            States(NodeKind.MODEL_VERSION, version, {"createdAt": 1_767_225_600_000_000 + number}),
+            Links(EdgeKind.HAS, model, version),
+        ]
+    write(graph.store, [Record("model", "story", 1, tuple(claims))], source="registry")
+
+    shown, told = kinlore("lineage", "mlflow.model=churn"), kinlore("lineage", model, "--json")
+
+    has = json.loads(told.out)["has"]
+    assert has["total"] == 12 and len(has["nodes"]) == 10
+    assert has["nodes"][0]["id"] == "mlflow.model_version@tracking=churn/11"
+    assert "it has 12, the newest 10; each has lineage of its own:" in shown.out
+    assert "kinlore lineage mlflow.model_version@tracking=churn/11" in shown.err
+    assert "no lineage" not in shown.err
+    assert "no lineage is recorded for it" in kinlore("lineage", "team=growth").err
+
+
+def test_numbers_and_texts_in_a_table_are_short() -> None:
+    node = {"properties": {"auc": 0.8123456789, "error": "word " * 30, "epochs": 12}}
+
+    assert _shown(node, "auc") == "0.812346" and _shown(node, "epochs") == "12"
+    assert len(_shown(node, "error")) <= 80 and _shown(node, "error").endswith("word…")
 
 
 def test_paths(kinlore: Kinlore) -> None:
@@ -143,6 +214,8 @@ def test_paths(kinlore: Kinlore) -> None:
         ["paths", COMMIT, VERSION],
         ["sources"],
         ["lineage", "git.sha=abcd"],
+        ["lineage", "churn/3"],
+        ["lineage", "team=growth"],
     ],
 )
 def test_a_server_gives_the_same_answers(
