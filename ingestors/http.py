@@ -279,6 +279,6 @@ def _message(body: str) -> str:
     if isinstance(held, dict):
         for key in ("message", "error", "detail"):
             if isinstance(held.get(key), str):
-                return str(held[key])[:300]
+                return " ".join(held[key].split())[:300]
     first = body.strip().partition("\n")[0][:200]
     return first or "nothing"

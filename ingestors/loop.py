@@ -132,9 +132,9 @@ class _Ingestion:
         except Exception as problem:
             # A source that breaks must not take the others with it.
             log.exception("source %s", self.ref.name)
-            self.report.error = self.redactor.text(
-                f"{self.ref.name} failed unexpectedly: {type(problem).__name__}: {problem}"
-            )
+            # What libraries say may be a page; a report has a line.
+            said = " ".join(f"{type(problem).__name__}: {problem}".split())[:1_000]
+            self.report.error = self.redactor.text(f"{self.ref.name} failed unexpectedly: {said}")
         if self.report.changes or not start.coverage:
             self.report.coverage = coverage(self.store)
         else:

@@ -78,7 +78,7 @@ def test_naughty_texts_are_stored_as_they_are(store: GraphStore, figure: Figure)
 
 def test_naughty_keys_land_or_are_put_aside_and_take_nobody_along(store: GraphStore, figure: Figure) -> None:
     keys = list(dict.fromkeys(NAUGHTY))
-    good = items(*numbered(20 * len(keys)))
+    good = items(*numbered(600))
     naughty = [Item(key, "run", 1, {"name": "x"}) for key in keys]
     delivered = [*good[: len(good) // 2], *naughty, *good[len(good) // 2 :]]
 

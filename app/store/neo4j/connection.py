@@ -114,7 +114,9 @@ class Connection:
             if not self._known:
                 # What listens and never answers would else be waited for as long as for a free connection.
                 with self._driver.session(
-                    database=self.database, connection_acquisition_timeout=_CONNECT_SECONDS
+                    database=self.database,
+                    default_access_mode=READ_ACCESS,
+                    connection_acquisition_timeout=_CONNECT_SECONDS,
                 ) as session:
                     session.run("RETURN 1").consume()
                 self._known = True
