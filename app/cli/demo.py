@@ -23,7 +23,7 @@ from app.cli.common import options, print_json, say
     "--store", help="Put it into this store, for example neo4j://neo4j@127.0.0.1:7687.", metavar="URL"
 )
 @click.option("--port", type=int, help="The port to serve on; without it 8420, or the next that is free.")
-@click.option("--no-serve", is_flag=True, help="Only ingest, print the questions and end.")
+@click.option("--no-serve", is_flag=True, help="Only ingest, print the questions and end; the folder stays.")
 @options
 def command(
     folder: Path | None,
@@ -34,7 +34,7 @@ def command(
     as_json: bool,
 ) -> int:
     """Ingest a recorded project (git, DVC, MLflow) into a fresh graph and serve it, to look around."""
-    from app.cli.ingest import show
+    from app.cli.ingest import plain, show
     from app.cli.progress import watching
     from app.cli.stopping import stoppable
     from app.container import Container
@@ -42,7 +42,11 @@ def command(
 
     if config is not None:
         raise click.UsageError("the demo brings its own settings; --store chooses another store")
-    with stoppable(), _place(folder) as place, Container(demo.unpack(place, store)) as container:
+    with (
+        stoppable(),
+        _place(folder, keep=no_serve) as place,
+        Container(demo.unpack(place, store)) as container,
+    ):
         if not as_json:
             say("Ingesting a recorded project: seven weeks of a churn model in git, DVC and MLflow")
         reports = []
@@ -55,17 +59,19 @@ def command(
             for line in reports[-1].coverage:
                 click.echo(line)
         questions = demo.questions(container.store)
-        told: dict[str, Any] = {"folder": str(place), "reports": reports, "questions": questions}
+        told: dict[str, Any] = {
+            "folder": str(place),
+            "reports": [plain(report) for report in reports],
+            "questions": questions,
+        }
         if no_serve:
             if as_json:
                 print_json(told)
             else:
-                # A temporary folder is gone in a moment, and its graph with it.
-                _ask(
-                    questions,
-                    f"kinlore --config {shlex.quote(str(place / 'kinlore.toml'))}" if folder else "kinlore",
-                )
+                _ask(questions, f"kinlore --config {shlex.quote(str(place / 'kinlore.toml'))}")
                 _farewell()
+                if folder is None:
+                    say(f"The demo stays in {place}: delete the folder when you are done")
             return 0
         _serve(container, port, told, as_json)
     return 0
@@ -108,13 +114,16 @@ def _farewell() -> None:
 
 
 @contextmanager
-def _place(folder: Path | None) -> Iterator[Path]:
-    """The folder asked for, or a temporary one that is removed at the end."""
+def _place(folder: Path | None, *, keep: bool = False) -> Iterator[Path]:
+    """The folder asked for, or a temporary one: removed at the end, with ``keep`` only after a failure."""
     if folder is not None:
         yield folder.resolve()
         return
     made = Path(tempfile.mkdtemp(prefix="kinlore-demo-"))
+    done = False
     try:
         yield made
+        done = True
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        if not (keep and done):
+            shutil.rmtree(made, ignore_errors=True)

@@ -68,7 +68,7 @@ def command(
                 break
     failed = [report for report in reports if report.error is not None]
     if as_json:
-        print_json([told(report) for report in reports])
+        print_json([plain(report) for report in reports])
     elif len(failed) < len(reports):
         for line in reports[-1].coverage:
             click.echo(line)
@@ -76,7 +76,7 @@ def command(
     return FAILURE if failed or not reports or (names and disabled) else OK
 
 
-def told(report: Any) -> dict[str, Any]:
+def plain(report: Any) -> dict[str, Any]:
     """A report as JSON, its time written as everywhere."""
     import msgspec
 

@@ -153,6 +153,19 @@ def test_demo_without_serving_into_a_folder(kinlore: Kinlore, folder: Path) -> N
     assert again.code == 1 and "name an empty folder" in again.err
 
 
+def test_demo_without_serving_keeps_what_its_commands_ask(
+    kinlore: Kinlore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    outcome = kinlore("demo", "--no-serve")
+
+    (place,) = tmp_path.glob("kinlore-demo-*")
+    lines = [line.strip() for line in outcome.out.splitlines() if line.strip().startswith("kinlore --config")]
+    assert outcome.code == 0 and f"The demo stays in {place}" in outcome.err and len(lines) == 3
+    assert kinlore(*shlex.split(lines[0])[1:]).code == 0
+
+
 def test_demo_finds_another_port_by_itself(folder: Path) -> None:
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -173,8 +186,9 @@ def test_a_demo_with_a_store_nobody_answers_at(kinlore: Kinlore) -> None:
     assert outcome.code == 5 and "127.0.0.1:9" in outcome.err
 
 
-def test_the_temporary_folder_goes_whatever_happens() -> None:
-    with pytest.raises(RuntimeError), _place(None) as place:
+@pytest.mark.parametrize("keep", [True, False])
+def test_the_temporary_folder_goes_whatever_happens(keep: bool) -> None:
+    with pytest.raises(RuntimeError), _place(None, keep=keep) as place:
         (place / "file").write_text("x")
         raise RuntimeError
     assert not place.exists()
