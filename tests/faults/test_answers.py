@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -40,10 +42,10 @@ def tracking(time: Time) -> Iterator[Tracking]:
     server.close()
 
 
-def pull(store: GraphStore, tracking: Tracking, time: Time) -> Report:
+def pull(store: GraphStore, tracking: Tracking, time: Time, attempts: int = 5) -> Report:
     source = Source(tracking.url, time.sleep)
     try:
-        return ingest(store, source, policy=Policy(sleep=time.sleep))
+        return ingest(store, source, policy=Policy(sleep=time.sleep, attempts=attempts))
     finally:
         source.close()
 
@@ -76,32 +78,38 @@ BROKEN: dict[str, Callable[[Answer], Answer]] = {
 }
 
 
-@pytest.mark.parametrize("kind", BROKEN)
 def test_a_broken_answer_moves_nothing(
-    store: GraphStore, tracking: Tracking, time: Time, kind: str, figure: Figure
+    store: GraphStore, engine: str, tracking: Tracking, time: Time, figure: Figure
 ) -> None:
     assert pull(store, tracking, time).error is None
-    digest, before, asked = store.digest(), cursor(store), len(tracking.asked)
-    requests = {each.path for each in tracking.asked}
+    digest, before = store.digest(), cursor(store)
+    paths = ["experiments/search", "runs/search", "logged-models/search", "registered-models/search"]
+    # What the answer does to the source is the same whatever the store; three sorts show what it does there.
+    kinds = list(BROKEN) if engine == "sqlite" else ["500", "HTML", "truncated JSON"]
     drift = 0
-    lines: set[str] = set()
 
-    for path in sorted(requests & {"experiments/search", "runs/search", "model-versions/search"}):
-        tracking.wrong = lambda n, each, right, path=path: BROKEN[kind](right) if each.path == path else None
-        report = pull(store, tracking, time)
+    for kind, path in itertools.product(kinds, paths):
+        asked = len(tracking.asked)
+        tracking.wrong = partial(only_there, path, BROKEN[kind])
+        report = pull(store, tracking, time, attempts=2)
         drift += (store.digest(), cursor(store)["pulled"]) != (digest, before["pulled"])
-        assert report.error is not None and report.new == 0
-        lines.add(report.error)
-
-    figure(f"{kind}: drift", drift)
-    assert drift == 0
-    where = f"{tracking.url}/api", f"{tracking.url} ", "experiments/search", "runs/search", "versions/search"
-    assert all("\n" not in line and any(place in line for place in where) for line in lines), lines
-    assert store.service(DEAD_LETTERS) == []
-    assert len(tracking.asked) - asked < 100
+        said = report.error
+        assert said is not None and report.new == 0, (kind, path)
+        assert "\n" not in said and (tracking.url in said or path in said), (kind, said)
+        assert len(tracking.asked) - asked < 100, (kind, path)
     tracking.wrong = lambda n, each, right: None
     healed = pull(store, tracking, time)
+
+    figure(f"{len(kinds)} sorts of broken answers at {len(paths)} places: drift", drift)
+    assert drift == 0
+    assert store.service(DEAD_LETTERS) == []
     assert (healed.error, healed.changes, store.digest()) == (None, 0, digest)
+
+
+def only_there(
+    path: str, spoil: Callable[[Answer], Answer], number: int, asked: Asked, right: Answer
+) -> Answer | None:
+    return spoil(right) if asked.path == path else None
 
 
 def test_a_source_that_breaks_on_a_later_page_keeps_what_came_before(

@@ -54,7 +54,7 @@ def clean_digest(count: int, folder: Path) -> tuple[str, int]:
 
 
 def test_the_same_pages_ten_times_have_one_effect(store: GraphStore, figure: Figure) -> None:
-    source = Synthetic(300)
+    source = Synthetic(120)
     ingest(store, source)
     once, counts = store.digest(), store.counts()
 
@@ -70,8 +70,8 @@ def test_the_same_pages_ten_times_have_one_effect(store: GraphStore, figure: Fig
 def test_every_record_ten_times_in_its_page_has_one_effect(
     store: GraphStore, tmp_path: Path, figure: Figure
 ) -> None:
-    wanted, records = clean_digest(200, tmp_path)
-    source = Synthetic(200)
+    wanted, records = clean_digest(120, tmp_path)
+    source = Synthetic(120)
     source.pages = [[item for item in page for _ in range(10)] for page in source.pages]
 
     report = ingest(store, source)
@@ -87,7 +87,7 @@ def test_every_record_ten_times_in_its_page_has_one_effect(
 def test_an_ingestion_that_loses_replies_to_commits_doubles_nothing(
     cutter: Cutter, neo4j_server: Neo4jServer, tmp_path: Path, figure: Figure
 ) -> None:
-    wanted, records = clean_digest(200, tmp_path)
+    wanted, records = clean_digest(120, tmp_path)
     store = migrated(Address(f"bolt://127.0.0.1:{cutter.port}", neo4j_server.password))
     begun: list[int] = []
 
@@ -96,7 +96,7 @@ def test_an_ingestion_that_loses_replies_to_commits_doubles_nothing(
         if len(begun) % 4 == 0:
             cutter.cut(COMMIT, delivered=len(begun) % 8 == 0)
 
-    report = ingest(told(store, strike), Synthetic(200), policy=SHORT)
+    report = ingest(told(store, strike), Synthetic(120), policy=SHORT)
 
     doubled = store.counts().records - records
     figure(f"replies to {cutter.cuts} of {len(begun)} commits lost, records doubled:", doubled)
@@ -213,7 +213,7 @@ class Line:
 def test_a_store_that_is_away_for_a_while_is_waited_for(
     neo4j_server: Neo4jServer, tmp_path: Path, figure: Figure
 ) -> None:
-    wanted, records = clean_digest(200, tmp_path)
+    wanted, records = clean_digest(120, tmp_path)
     clean_neo4j(neo4j_server)
     line = Line(neo4j_server)
     store = migrated(Address(f"bolt://127.0.0.1:{line.port}", neo4j_server.password))
@@ -226,7 +226,7 @@ def test_a_store_that_is_away_for_a_while_is_waited_for(
             threading.Timer(3, line.up).start()
 
     began = time.monotonic()
-    report = ingest(told(store, strike), Synthetic(200), policy=SHORT)
+    report = ingest(told(store, strike), Synthetic(120), policy=SHORT)
     took = time.monotonic() - began
 
     figure("away for 3 s, the ingestion took", f"{took:.1f} s")
