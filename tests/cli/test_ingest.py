@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -202,6 +203,16 @@ def test_sources_shows_what_was_refused(kinlore: Kinlore, folder: Path) -> None:
     assert kinlore("sources", "nobody").code == 4
 
 
+def wait_until_open(pid: int, path: Path) -> None:
+    """Wait for a process to have a file open."""
+    for _ in range(600):
+        with contextlib.suppress(OSError):
+            if any(fd.resolve() == path.resolve() for fd in Path(f"/proc/{pid}/fd").iterdir()):
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"process {pid} did not open {path} within 30 s")
+
+
 def test_ctrl_c_ends_an_ingestion_cleanly(folder: Path) -> None:
     repository(folder)
     (folder / "kinlore.toml").write_text(CODE)
@@ -219,7 +230,8 @@ def test_ctrl_c_ends_an_ingestion_cleanly(folder: Path) -> None:
         text=True,
         env=environ(),
     )
-    time.sleep(1.5)
+    # It minds signals from before it opens the store.
+    wait_until_open(process.pid, folder / "kinlore.db")
     process.send_signal(signal.SIGINT)
     time.sleep(0.3)
     holder.execute("ROLLBACK")
