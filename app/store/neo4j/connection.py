@@ -24,7 +24,6 @@ from graph_schema.errors import BadInput, StoreBusy, StoreError, StoreUnavailabl
 T = TypeVar("T")
 
 _CONNECT_SECONDS = 5.0
-_RETRY_SECONDS = 30.0
 _FETCH = 10_000
 _TIMED_OUT = (
     "TransactionTimedOut",
@@ -49,7 +48,7 @@ class Connection:
         *,
         database: str,
         seconds: float,
-        retry_seconds: float = _RETRY_SECONDS,
+        retry_seconds: float,
     ) -> None:
         parts = urlsplit(url)
         self.user = parts.username or "neo4j"

@@ -27,6 +27,7 @@ from graph_schema.values import Fence
 T = TypeVar("T")
 
 _SECONDS = 60.0
+_RETRY_SECONDS = 30.0
 _REPLAYS = 5
 _AWAIT_SECONDS = 600
 _CLIENT_DAYS = 7
@@ -64,7 +65,8 @@ class Neo4jStore(Reads, Searches, Whole):
     """Implements :class:`graph_schema.store.GraphStore` on a Neo4j server, 5.26 or later.
 
     ``url`` is ``neo4j://user@host:7687``. ``seconds`` bounds one transaction, its wait for the writer lock
-    included. ``clock`` gives microseconds since 1970 instead of the server's own time, for tests.
+    included; a server that has answered before and went away is waited for ``retry_seconds``.
+    ``clock`` gives microseconds since 1970 instead of the server's own time, for tests.
     Safe to use from several threads, and beside other processes.
     """
 
@@ -75,9 +77,12 @@ class Neo4jStore(Reads, Searches, Whole):
         *,
         database: str = "neo4j",
         seconds: float = _SECONDS,
+        retry_seconds: float = _RETRY_SECONDS,
         clock: Callable[[], int] | None = None,
     ) -> None:
-        self._connection = Connection(url, password, database=database, seconds=seconds)
+        self._connection = Connection(
+            url, password, database=database, seconds=seconds, retry_seconds=retry_seconds
+        )
         self._clock = clock
         self._client = uuid4().hex
         self._sequence = 0

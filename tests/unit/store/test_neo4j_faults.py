@@ -17,6 +17,7 @@ from graph_schema.store import Source, Transaction
 from tests.neo4j_server import Neo4jServer
 
 TRACKING = Source("tracking", "mlflow")
+RECOVERY_SECONDS = 150.0
 # How messages of the Bolt protocol begin: a structure, and which one.
 BEGIN, RUN, COMMIT = b"\xb1\x11", b"\xb3\x10", b"\xb0\x12"
 
@@ -187,7 +188,8 @@ def test_a_server_that_is_killed_in_a_transaction_and_comes_back_is_written_to_o
     own_neo4j_server: Neo4jServer,
 ) -> None:
     server = own_neo4j_server.start()
-    store = Neo4jStore(server.url, server.password)
+    # A machine that is busy with other tests starts a server slowly.
+    store = Neo4jStore(server.url, server.password, retry_seconds=RECOVERY_SECONDS)
     store.migrate()
     store.transact(adding([], "before"))
     digest = store.digest()
@@ -209,10 +211,10 @@ def test_a_server_that_is_killed_in_a_transaction_and_comes_back_is_written_to_o
     store.transact(work)
     took = time.monotonic() - began
 
-    assert back.wait(60)
+    assert back.wait(RECOVERY_SECONDS)
     assert len(calls) > 1
     assert store.counts().nodes == {"Run": 2}
     assert store.service("count") == [("done", 2)]
     assert store.digest() != digest
-    assert took < 60, f"recovered in {took:.1f} s"
+    assert took < RECOVERY_SECONDS, f"recovered in {took:.1f} s"
     store.close()
