@@ -287,5 +287,6 @@ def _why(shown: int, total: int | None, longer: bool, stopped: bool, max_hops: i
     if stopped:
         reasons.append(f"stopped after exploring {MAX_EXPLORED:,} nodes: narrow with asOf or maxHops")
     elif longer:
-        reasons.append(f"paths longer than {counted(max_hops, 'hop')} were left out or not looked for: raise maxHops")
+        length = counted(max_hops, "hop")
+        reasons.append(f"paths longer than {length} were left out or not looked for: raise maxHops")
     return "; ".join(reasons) or None
