@@ -69,7 +69,7 @@ def test_a_handle_tells_the_belief_and_its_kind() -> None:
     wanted=st.sampled_from(["FAILED", "1", "1.0", "nan", "inf", "1e3", "true", "", "ä", "x y"]),
 )
 def test_what_the_index_leaves_out_would_not_have_matched(value: object, wanted: str) -> None:
-    """Only texts that :func:`filterable` accepts are asked for by index, so it must hold all that equal them."""
+    """Only texts that ``filterable`` accepts are asked for by index, so it must hold all that equal them."""
     node = Node(id="x", kind=NodeKind.RUN, name="", identifiers=("x",), properties={"status": value})
 
     if codec.filterable(wanted) and matches(node, [Filter("status", FilterOp.EQ, wanted)]):
