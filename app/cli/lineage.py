@@ -86,7 +86,8 @@ def command(
     with connected(config) as client:
         asked["id"] = meant(client, id)
         answer = client.ask(_QUERY, asked)["lineage"]
-        if len(answer["nodes"]) == 1 and not edges:
+        # Where kinds were chosen or the walk was short, one node says nothing of the rest.
+        if len(answer["nodes"]) == 1 and answer["complete"] and not (kinds or edges):
             answer["has"] = _parts(client.ask(_PARTS, {key: asked[key] for key in _PARTS_ASK})["lineage"])
     if as_json:
         print_json(answer)

@@ -184,6 +184,7 @@ def test_lineage_of_what_only_has_others_lists_them(kinlore: Kinlore, graph: Con
     assert "it has 12, the newest 10; each has lineage of its own:" in shown.out
     assert "kinlore lineage mlflow.model_version@tracking=churn/11" in shown.err
     assert "no lineage" not in shown.err
+    assert "it has" not in kinlore("lineage", model, "--kind", "Run").out
     assert "no lineage is recorded for it" in kinlore("lineage", "team=growth").err
 
 
