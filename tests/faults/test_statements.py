@@ -59,7 +59,7 @@ def failing(engine: str, monkeypatch: pytest.MonkeyPatch) -> Failing:
     if engine == "neo4j":
         run = ManagedTransaction.run
 
-        def counted(tx: ManagedTransaction, query: str, *arguments: Any, **more: Any) -> Any:
+        def counted(tx: ManagedTransaction, query: str, /, *arguments: Any, **more: Any) -> Any:
             return switch.run(query, lambda: run(tx, query, *arguments, **more), ClientError("it fails"))
 
         monkeypatch.setattr(ManagedTransaction, "run", counted)

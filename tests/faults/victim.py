@@ -106,7 +106,7 @@ def migrate_and_die(address: Address, statement: int) -> None:
     else:
         run = ManagedTransaction.run
 
-        def counting(self: ManagedTransaction, *arguments: Any, **more: Any) -> Any:
+        def counting(self: ManagedTransaction, /, *arguments: Any, **more: Any) -> Any:
             result = run(self, *arguments, **more)
             if "IF NOT EXISTS" in arguments[0]:
                 # The statement that came before it has been committed; this one may be.

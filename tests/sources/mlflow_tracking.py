@@ -156,3 +156,7 @@ class Reader:
     def edges(self) -> set[tuple[str, str, str]]:
         every = (c for key in self.items for c in self.claims(key))
         return {(c.src, c.kind.value, c.dst) for c in every if isinstance(c, Links)}
+
+
+def version_id(name: str, number: int) -> str:
+    return f"mlflow.model_version@tracking={name}/{number}"

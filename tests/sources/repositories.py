@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
+from app.store.sqlite.store import SqliteStore
 from graph_schema.edges import EdgeKind
 from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore
@@ -144,3 +146,41 @@ def every(store: GraphStore, kind: NodeKind) -> list[Node]:
         after = page.next
         if after is None:
             return found
+
+
+def md5(text: str) -> str:
+    return hashlib.md5(text.encode()).hexdigest()
+
+
+def flow(store: SqliteStore, *kinds: str) -> set[tuple[str, str, str]]:
+    return {edge for edge in edges(store) if edge[1] in kinds}
+
+
+def states(store: SqliteStore) -> dict[str, dict[str, str]]:
+    """Commit → what a clean tree reads, as the join rule finds it."""
+
+    def read(tx: Any) -> dict[str, dict[str, str]]:
+        found = {}
+        for node in every(store, NodeKind.COMMIT):
+            sha = node.id.removeprefix("git.sha=")
+            for tree in tx.keyed("tree", sha, role="tree"):
+                files = tx.keyed("tree_state", tree.data["state"], role="file")
+                found[sha] = {f.data["path"]: f.ref.removeprefix("dvc.md5=") for f in files}
+        return found
+
+    return store.transact(read)
+
+
+def versions(store: SqliteStore) -> dict[str, Node]:
+    return {node.id.removeprefix("dvc.md5="): node for node in every(store, NodeKind.DATASET_VERSION)}
+
+
+def truth(repository: Repository) -> set[tuple[str, str, str]]:
+    """All edges, asked of git one commit at a time."""
+    home = f"git.remote=file://{repository.folder}"
+    found = set()
+    for line in repository.git("rev-list", "--all", "--parents").splitlines():
+        sha, *parents = line.split()
+        found.add((home, "HAS", f"git.sha={sha}"))
+        found |= {(f"git.sha={parent}", "PRECEDES", f"git.sha={sha}") for parent in parents}
+    return found

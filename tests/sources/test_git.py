@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 import subprocess
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from app.store.sqlite.store import SqliteStore
 from graph_schema.kinds import NodeKind
 from graph_schema.values import Node
-from ingestors.git_format import parse_commit, raw_changes
 from ingestors.git_objects import GitRepository
 from ingestors.loop import ingest
 from ingestors.registry import build
-from ingestors.source import Item, SourceError
+from ingestors.source import SourceError
 from ingestors.sources.git import GitSource
-from tests.sources.repositories import Repository, edges, every, ingested
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    store = SqliteStore(tmp_path / "kinlore.db")
-    store.migrate()
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    return Repository(tmp_path / "churn")
+from tests.sources.repositories import Repository, edges, every, ingested, truth
 
 
 def commits(store: SqliteStore) -> dict[str, Node]:
@@ -41,17 +24,6 @@ def commits(store: SqliteStore) -> dict[str, Node]:
 
 def gone(store: SqliteStore) -> set[str]:
     return {sha for sha, node in commits(store).items() if node.gone_at is not None}
-
-
-def truth(repository: Repository) -> set[tuple[str, str, str]]:
-    """All edges, asked of git one commit at a time."""
-    home = f"git.remote=file://{repository.folder}"
-    found = set()
-    for line in repository.git("rev-list", "--all", "--parents").splitlines():
-        sha, *parents = line.split()
-        found.add((home, "HAS", f"git.sha={sha}"))
-        found |= {(f"git.sha={parent}", "PRECEDES", f"git.sha={sha}") for parent in parents}
-    return found
 
 
 def test_commits_and_their_order(repository: Repository, store: SqliteStore) -> None:
@@ -274,7 +246,7 @@ def test_it_is_found_in_a_folder(repository: Repository, tmp_path: Path) -> None
     assert from_below.config["path"] == str(repository.folder)
     assert GitSource.discover(tmp_path, {}) == []
     source = build(dict(found.config), repository.folder)
-    assert source.check() == f"file://{repository.folder}: 1 branches and tags"
+    assert source.check() == f"file://{repository.folder}: 1 branch or tag"
 
 
 def hostile(repository: Repository, canary: Path) -> None:
@@ -352,59 +324,3 @@ def test_names_that_look_like_options_are_names(repository: Repository, store: S
 
     assert report.new == 2
     assert ingested(store, "dvc", repository.folder).error is None
-
-
-def test_a_first_history_that_is_interrupted_goes_on(repository: Repository, store: SqliteStore) -> None:
-    repository.fast_import(2_500)
-    source = build({"type": "git", "name": "git", "path": str(repository.folder)}, repository.folder)
-
-    # As soon as the first page is committed, cursor and all.
-    stopped = ingest(store, source, should_stop=lambda: bool(store.service("cursor")))
-    resumed = ingest(store, source)
-
-    assert stopped.stopped and 0 < stopped.new < 2_501
-    assert stopped.new + resumed.new == 2_501
-    assert resumed.items < 2_501
-    assert edges(store) == truth(repository)
-
-
-@pytest.mark.slow
-def test_twenty_thousand_commits_take_seconds(repository: Repository, store: SqliteStore) -> None:
-    repository.fast_import(20_000)
-    started = time.process_time()
-
-    report = ingested(store, "git", repository.folder)
-
-    assert report.new == 20_001
-    assert time.process_time() - started < 15
-
-
-# --- what git prints -----------------------------------------------------------------------------------
-
-
-def test_commit_objects_are_taken_apart() -> None:
-    assert parse_commit("x", b"author nobody\n\nno tree") is None
-    commit = parse_commit("x", b"tree t\nauthor A <a@b> 5 +0100\ncommitter C <c@d> x +0000\n\nhi")
-    assert commit is not None
-    assert (commit.author, commit.author_email, commit.authored, commit.committed) == ("A", "a@b", 5, 0)
-
-
-def test_pairs_that_do_not_differ_have_no_changes() -> None:
-    told = b"a b\n:000000 100644 0 oid A\0x y\0:040000 000000 0 0 D\0d\0c d\n:100644 040000 0 tree M\0z\0"
-
-    found = list(raw_changes(told, [("e", "e"), ("a", "b"), ("f", "f"), ("c", "d"), ("g", "g")]))
-
-    assert found == [[], [("x y", "oid", False), ("d", None, False)], [], [("z", "tree", True)], []]
-
-
-def test_claims_need_nothing_but_the_item() -> None:
-    data: dict[str, Any] = {
-        "repository": "gitlab.com/acme/churn", "parents": ["b" * 40, "b" * 40], "author": "A", "email": "a@b",
-        "authored": 1, "committed": 2, "subject": "S", "message": "S",
-    }  # fmt: skip
-    source = build({"type": "git", "name": "git", "path": "."}, Path("/nowhere"))
-
-    claims = source.to_claims(Item("a" * 40, "commit", 7, data))
-
-    assert len(claims) == 4
-    assert claims[1].properties["url"] == f"https://gitlab.com/acme/churn/-/commit/{'a' * 40}"  # type: ignore[union-attr]

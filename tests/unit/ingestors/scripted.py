@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
+from app.store.sqlite.store import SqliteStore
 from graph_schema.claims import Claim, Names, States
 from graph_schema.identifiers import identifier
 from graph_schema.kinds import NodeKind
 from graph_schema.times import Micros
+from graph_schema.values import Node
 from ingestors.loop import Policy
+from ingestors.report import CURSOR, DEAD_LETTERS
 from ingestors.source import Item, Pulled, Source, SourceConfig
 
 #: Never waits, and remembers what it would have waited.
@@ -68,3 +71,15 @@ def listing(*keys: str) -> Script:
         yield Pulled(items(*keys, now=now), {"at": now}, len(keys), {"run": frozenset(keys)})
 
     return script
+
+
+def runs(store: SqliteStore) -> dict[str, Node]:
+    return {node.name: node for node in store.find(NodeKind.RUN, first=1_000).items}
+
+
+def cursor_of(store: SqliteStore) -> Any:
+    return dict(store.service(CURSOR)).get("tool")
+
+
+def letters(store: SqliteStore) -> dict[str, Any]:
+    return dict(store.service(DEAD_LETTERS))

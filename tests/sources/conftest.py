@@ -1,0 +1,39 @@
+"""What tests of sources share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.store.sqlite.store import SqliteStore
+from ingestors.sources.mlflow import pulling
+from tests.sources.mlflow_tracking import Tracking
+from tests.sources.repositories import Repository
+from tests.tool_venvs import MLflowServer
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    store = SqliteStore(tmp_path / "kinlore.db")
+    store.migrate()
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path / "churn")
+
+
+@pytest.fixture
+def tracking(mlflow_server: MLflowServer, monkeypatch: pytest.MonkeyPatch) -> Tracking:
+    # As on a server that is too large to be read as a whole at every pull.
+    monkeypatch.setattr(pulling, "SWEEP_ALWAYS", -1)
+    return Tracking(mlflow_server)
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Repository:
+    return Repository(tmp_path / "plain")
