@@ -154,9 +154,10 @@ def test_a_migration_that_is_killed_at_every_step_goes_on(
     bare: Address, sqlite_template: Path, figure: Figure
 ) -> None:
     killed = 0
-    # On SQLite a step is one transaction; on Neo4j each statement stays, and the next run goes on after it.
+    # On SQLite a step is one transaction. On Neo4j each statement is, but for the one that is cut off: the
+    # next run goes on there.
     for statement in itertools.count(1):
-        process = start(migrate_and_die, bare, statement if bare.password is None else 1)
+        process = start(migrate_and_die, bare, statement if bare.password is None else 5)
         process.join()
         if process.exitcode == 0:
             break
@@ -167,8 +168,8 @@ def test_a_migration_that_is_killed_at_every_step_goes_on(
     store = bare.open()
     again = store.migrate()
 
-    figure("killed at", f"{killed} of {killed} statements of a migration, and then it succeeds")
-    assert killed > 30
+    figure("killed at", f"{killed} statements of a migration, and then it succeeds")
+    assert killed > (30 if bare.password is None else 10)
     assert again.before == again.after
     if bare.password is None:
         assert schema_of(bare.place) == schema_of(str(sqlite_template))

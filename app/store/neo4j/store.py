@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 from uuid import uuid4
 
 from neo4j import ManagedTransaction
-from neo4j.exceptions import IncompleteCommit
+from neo4j.exceptions import ClientError, IncompleteCommit
 
 from app.store.fence import check_fence
 from app.store.neo4j.codec import text_json
@@ -31,6 +32,7 @@ _RETRY_SECONDS = 30.0
 _REPLAYS = 5
 _AWAIT_SECONDS = 600
 _CLIENT_DAYS = 7
+_TAKEN_BACK_SECONDS = 10.0
 
 # Nothing is read before the lock is held: what another writer has committed is seen.
 _LOCK = "MATCH (l:Lock) SET l.writes = l.writes + 1"
@@ -57,7 +59,11 @@ MERGE (l:Lock {key: 0}) ON CREATE SET l.writes = 0
 MERGE (s:State {key: 0}) ON CREATE SET s.version = 0, s.revision = 0, s.at = 0, s.counters = '{}'
 """
 # A constraint owns an index of its name.
-_PRESENT = "SHOW INDEXES YIELD name"
+_PRESENT = "SHOW INDEXES YIELD name, owningConstraint"
+_FOUNDATIONS = tuple(
+    f"CREATE CONSTRAINT kinlore_{key}_key IF NOT EXISTS FOR (n:{key}) REQUIRE n.key IS UNIQUE"
+    for key in ("Lock", "State")
+)
 _REACHED = "MATCH (s:State) WHERE s.version < $version SET s.version = $version"
 
 
@@ -101,10 +107,7 @@ class Neo4jStore(Reads, Searches, Whole):
             before = connection.read(self._version)
             if before == SCHEMA_VERSION:
                 return Migration(before, SCHEMA_VERSION)
-            for key in ("Lock", "State"):
-                connection.change_schema(
-                    f"CREATE CONSTRAINT kinlore_{key}_key IF NOT EXISTS FOR (n:{key}) REQUIRE n.key IS UNIQUE"
-                )
+            self._make(_FOUNDATIONS)
             connection.write(lambda tx: tx.run(_FOUND_STATE).consume())
             for number in range(before, SCHEMA_VERSION):
                 self._step(MIGRATIONS[number], number + 1)
@@ -113,15 +116,34 @@ class Neo4jStore(Reads, Searches, Whole):
     def _step(self, statements: tuple[str, ...], version: int) -> None:
         """Neo4j commits each change of the schema by itself: all are repeatable, the version comes last."""
         connection = self._connection
-        present = connection.read(lambda tx: {row[0] for row in tx.run(_PRESENT).values()})
-        for statement in statements:
-            if name_of(statement) not in present:
-                connection.change_schema(statement)
+        self._make(statements)
         # Only when the indexes are full may anybody rely on them.
         connection.write(
             lambda tx: tx.run("CALL db.awaitIndexes($seconds)", seconds=_AWAIT_SECONDS).consume()
         )
         connection.write(lambda tx: tx.run(_REACHED, version=version).consume())
+
+    def _make(self, statements: tuple[str, ...]) -> None:
+        """Make the constraints and indexes that are not there."""
+        connection = self._connection
+        present: dict[str, str | None] = connection.read(lambda tx: dict(tx.run(_PRESENT).values()))
+        for statement in statements:
+            name, constrains = name_of(statement), statement.startswith("CREATE CONSTRAINT")
+            # An index without its constraint constrains nothing: whoever was making it was killed.
+            if name not in present or (constrains and present[name] is None):
+                self._make_one(statement)
+
+    def _make_one(self, statement: str) -> None:
+        """Of a client that was killed the server takes back what was half-made, which takes it a moment."""
+        deadline = time.monotonic() + _TAKEN_BACK_SECONDS
+        while True:
+            try:
+                self._connection.change_schema(statement)
+                return
+            except ClientError as error:
+                if "AlreadyExists" not in (error.code or "") or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
 
     def _version(self, tx: ManagedTransaction) -> int:
         rows = tx.run(_VERSION).values()
