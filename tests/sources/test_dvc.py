@@ -11,6 +11,9 @@ import pytest
 from app.store.sqlite.store import SqliteStore
 from graph_schema.kinds import NodeKind
 from ingestors.git_objects import GitRepository
+from ingestors.loop import ingest
+from ingestors.registry import build
+from ingestors.sources.dvc import DvcSource
 from ingestors.sources.dvc.contents import Contents
 from ingestors.sources.dvc.effective import Effective
 from ingestors.sources.dvc.history import History
