@@ -71,6 +71,7 @@ def ahead(store: GraphStore, source: Synthetic) -> list[str]:
 
 
 @pytest.mark.parametrize("moments", [25, pytest.param(100, marks=pytest.mark.soak)])
+@pytest.mark.slow
 @pytest.mark.timeout(1_800)
 def test_an_ingestion_that_is_killed_anywhere_goes_on(
     address: Callable[[], Address], engine: str, moments: int, figure: Figure
