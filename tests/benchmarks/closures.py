@@ -99,16 +99,18 @@ def two_steps(driver: neo4j.Driver, root: int) -> int:
 def _two_steps(tx: neo4j.ManagedTransaction, root: int) -> int:
     held = "all(r IN rs WHERE (r.since IS NULL OR r.since <= $t) AND (r.until IS NULL OR r.until > $t))"
     nodes: list[dict[str, Any]] = tx.run(
-        f"MATCH (s:Node {{nid: $root}})-[rs:INPUT_TO|PRODUCED*0..1000]->(n) WHERE {held}"
-        f" WITH DISTINCT n LIMIT {CLOSURE} RETURN n.nid AS nid, n.id AS id, n.name AS name, n.kind AS kind",
+        f"MATCH (s:Item {{num: $root}})-[rs:INPUT_TO|PRODUCED*0..1000]->(n) WHERE {held}"
+        f" WITH DISTINCT n LIMIT {CLOSURE} RETURN n.num AS num, n.id AS id, n.name AS name, n.kind AS kind",
         root=root,
         t=_LATER,
     ).data()
     edges = tx.run(
-        "UNWIND $nids AS i MATCH (a:Node {nid: i})-[r:INPUT_TO|PRODUCED]->(b:Node)"
-        " WHERE b.nid IN $nids AND (r.since IS NULL OR r.since <= $t) AND (r.until IS NULL OR r.until > $t)"
-        " RETURN a.nid, b.nid, type(r), r.bid",
-        nids=[n["nid"] for n in nodes],
+        "UNWIND $nums AS i MATCH (a:Item {num: i})-[r:INPUT_TO|PRODUCED]->(b:Item)"
+        " WHERE b.num IN $nums AND (r.since IS NULL OR r.since <= $t) AND (r.until IS NULL OR r.until > $t)"
+        " RETURN a.num, b.num, type(r), r.bid",
+        nums=[n["num"] for n in nodes],
         t=_LATER,
     ).values()
+    if len(nodes) != CLOSURE:
+        raise RuntimeError(f"the baseline found {len(nodes)} nodes, not {CLOSURE}")
     return len(edges)

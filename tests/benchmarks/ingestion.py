@@ -36,7 +36,11 @@ def run(folder: Path, count: int, server: Neo4jServer | None) -> Iterator[Figure
             driver.execute_query("CREATE CONSTRAINT raw IF NOT EXISTS FOR (n:Raw) REQUIRE n.id IS UNIQUE")
             driver.execute_query("CALL db.awaitIndexes()")
             raw, _ = timed(lambda: raw_neo4j(driver, made))
-            driver.execute_query("MATCH (n:Raw) CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 10000 ROWS")
+            with driver.session(database="neo4j") as session:
+                # Only a transaction of its own making can be split.
+                session.run(
+                    "MATCH (n:Raw) CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 10000 ROWS"
+                ).consume()
         store = Neo4jStore(server.url, server.password)
         yield from _ours("Neo4j", store, made, raw, size, count + edges)
         store.close()
