@@ -161,3 +161,11 @@ def rank_key(text: str, kind: NodeKind) -> tuple[int, str, str]:
 def leading(texts: list[str] | tuple[str, ...] | set[str], kind: NodeKind) -> str:
     """The identifier that becomes the node's id."""
     return min(texts, key=lambda t: rank_key(t, kind))
+
+
+def commit_prefix(text: str) -> str | None:
+    """The start of a commit id, of at least four hex digits: bare or behind ``git.sha=``."""
+    value = text.strip().lower().removeprefix("git.sha=")
+    if 4 <= len(value) < 64 and all(c in "0123456789abcdef" for c in value):
+        return value
+    return None

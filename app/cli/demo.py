@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from app.cli.common import options, print_json, say
+from app.cli.console import options, print_json, say
 
 
 @click.command()

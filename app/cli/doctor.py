@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from app.cli.common import clean, options, print_json
+from app.cli.console import clean, options, print_json
 from graph_schema.wording import counted
 
 _OK, _NEXT, _WARNING, _FAILED = "ok", "next", "warning", "failed"

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from app.cli.common import options, print_json, print_table, say
+from app.cli.console import options, print_json, print_table, say
 from app.cli.kinds import KIND
 from graph_schema.wording import clipped
 

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from app.cli.client import Client
-from app.cli.common import clean, say
+from app.cli.console import clean, say
 
 #: Fields at the top that one query may have.
 _AT_ONCE = 20

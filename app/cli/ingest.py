@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from app.cli.common import options, print_json, say
+from app.cli.console import options, print_json, say
 
 #: Seconds until somebody who looks at a terminal hears that nothing answers.
 _PATIENCE = 5.0

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from app.cli.common import options, print_json, say
+from app.cli.console import options, print_json, say
 
 _HEAD = """# What Kinlore reads, and where it keeps its graph. Credentials are named by variable only.
 [store]

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from app.cli.common import age, clean, options, print_json, say
+from app.cli.console import age, clean, options, print_json, say
 from app.cli.kinds import EDGE, KIND, kind_names
 from graph_schema.wording import counted
 

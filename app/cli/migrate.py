@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from app.cli.common import options, print_json
+from app.cli.console import options, print_json
 
 
 @click.command()

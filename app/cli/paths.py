@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from app.cli.common import clean, options, print_json, say
+from app.cli.console import clean, options, print_json, say
 from graph_schema.wording import counted
 
 _QUERY = """query($from: ID!, $to: ID!, $maxHops: Int, $first: Int, $asOf: DateTime, $knownAt: DateTime) {

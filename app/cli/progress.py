@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import Any, Protocol
 
-from app.cli.common import say
+from app.cli.console import say
 
 #: Seconds between lines where there is no terminal.
 _EVERY = 5.0

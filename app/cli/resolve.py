@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from app.cli.common import options, print_json, print_table, say
+from app.cli.console import options, print_json, print_table, say
 
 _QUERY = """query($scheme: String!, $value: String!) {
   resolve(scheme: $scheme, value: $value) { id kind name stub url createdAt identifiers { id } }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from app.cli.common import options, print_json, print_table, say
+from app.cli.console import options, print_json, print_table, say
 from app.cli.kinds import KIND, kind_names
 
 _QUERY = """query($text: String!, $kinds: [NodeKind!], $first: Int, $after: String) {

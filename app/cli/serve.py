@@ -6,7 +6,7 @@ import logging
 
 import click
 
-from app.cli.common import options, print_json
+from app.cli.console import options, print_json
 
 
 @click.command()

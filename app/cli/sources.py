@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from app.cli.common import age, options, print_json, print_table, say
+from app.cli.console import age, options, print_json, print_table, say
 
 _QUERY = """{
   sources {

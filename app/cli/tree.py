@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from app.cli.common import age, clean
+from app.cli.console import age, clean
 from app.cli.ids import spelled
 from graph_schema.wording import counted
 

@@ -7,6 +7,7 @@ import resource
 import shutil
 import sqlite3
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -29,19 +30,19 @@ def may_mount() -> bool:
     return subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode == 0
 
 
-class Disk:
+class Disk(ABC):
     """A place for files that can be filled up and freed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    @abstractmethod
     def fill(self, spare: int) -> None:
         """From now on only ``spare`` bytes more."""
-        raise NotImplementedError
 
+    @abstractmethod
     def free(self) -> None:
         """Room again."""
-        raise NotImplementedError
 
 
 class SmallDisk(Disk):

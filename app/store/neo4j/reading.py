@@ -21,7 +21,7 @@ from app.store.rows import EDGE_KINDS, NODE_KINDS, BeliefRow
 from graph_schema import filters
 from graph_schema.edges import EdgeKind
 from graph_schema.errors import BadIdentifier, BadInput
-from graph_schema.identifiers import Identifier, parse
+from graph_schema.identifiers import Identifier, commit_prefix, parse
 from graph_schema.kinds import NodeKind
 from graph_schema.schemes import SCHEMES
 from graph_schema.times import Micros
@@ -246,7 +246,7 @@ def _identifiers(tx: ManagedTransaction, text: str) -> list[int]:
     try:
         asked = parse(text)
     except BadIdentifier:
-        prefix = _commit_prefix(text)
+        prefix = commit_prefix(text)
         if prefix is None:
             raise
         return [row[0] for row in rows(tx, _BY_PREFIX, prefix=f"git.sha={prefix}")]
@@ -268,11 +268,3 @@ def _found(tx: ManagedTransaction, asked: Identifier) -> list[int]:
     else:
         found = rows(tx, _FOUND, place=codec.place_of("find", str(asked)))
     return [row[0] for row in found]
-
-
-def _commit_prefix(text: str) -> str | None:
-    """The start of a commit id, of at least four hex digits: bare or behind ``git.sha=``."""
-    value = text.strip().lower().removeprefix("git.sha=")
-    if 4 <= len(value) < 64 and all(c in "0123456789abcdef" for c in value):
-        return value
-    return None

@@ -21,7 +21,7 @@ from app.store.text_query import fts_query
 from graph_schema import filters
 from graph_schema.edges import EdgeKind
 from graph_schema.errors import BadIdentifier, BadInput
-from graph_schema.identifiers import Identifier, parse
+from graph_schema.identifiers import Identifier, commit_prefix, parse
 from graph_schema.kinds import NodeKind
 from graph_schema.schemes import SCHEMES
 from graph_schema.store import Counts
@@ -82,7 +82,7 @@ class Reads:
         try:
             asked = parse(text)
         except BadIdentifier:
-            prefix = _commit_prefix(text)
+            prefix = commit_prefix(text)
             if prefix is None:
                 raise
             rows = db.execute(
@@ -304,14 +304,6 @@ class Reads:
             for line in backup_lines(db):
                 total.update(line)
         return total.hexdigest()
-
-
-def _commit_prefix(text: str) -> str | None:
-    """The start of a commit id, of at least four hex digits: bare or behind ``git.sha=``."""
-    value = text.strip().lower().removeprefix("git.sha=")
-    if 4 <= len(value) < 64 and all(c in "0123456789abcdef" for c in value):
-        return value
-    return None
 
 
 def _ordered(
