@@ -1,5 +1,5 @@
 # `make` lists the targets. Everything runs in .venv; nothing is installed outside this folder,
-# but for `make test`, which needs Java and Maven (tests/provision.sh).
+# but for `make test`, which needs some system packages (tests/provision.sh).
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -42,10 +42,10 @@ test: provision lint ## Lint and run every test
 	$(BIN)/python -m pytest
 
 .PHONY: provision
-provision: setup ## Make sure of what the tests run for real: Java, Maven, git, Neo4j, MLflow, DVC
+provision: setup ## Make sure of what the tests run for real: system packages, Neo4j, the source tools
 	@tests/provision.sh
 	@$(BIN)/python -m tests.neo4j_server --prepare
-	@$(BIN)/python -m tests.tool_venvs mlflow dvc
+	@$(BIN)/python -m tests.tool_venvs
 
 .PHONY: bench
 bench: setup ## Measure, as ratios from one run

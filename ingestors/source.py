@@ -5,7 +5,9 @@ The loop, retries, dead letters, redaction, retirement and progress exist once, 
 
 from __future__ import annotations
 
+import base64
 import builtins
+import hmac
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +17,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from graph_schema.claims import Claim
+from graph_schema.errors import BadInput
 from graph_schema.times import Micros
 
 
@@ -38,6 +41,14 @@ class SourceConfig(BaseModel):
         return self.instance or self.name
 
 
+class PushedConfig(SourceConfig):
+    """Keys of every source that takes requests. The secret stays in the environment; this names it."""
+
+    secret_env: str | None = Field(
+        default=None, description="variable that holds the bearer token or signing key of whoever pushes"
+    )
+
+
 class Item(msgspec.Struct, frozen=True):
     """One record as the source delivers it, before it becomes claims. ``key`` is unique within the source,
     whatever the type.
@@ -50,6 +61,14 @@ class Item(msgspec.Struct, frozen=True):
     type: str
     version: int
     data: Mapping[str, Any]
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """A request that somebody pushed: headers by lower-case name, the raw body, and when it arrived."""
+
+    headers: Mapping[str, str]
+    body: bytes
+    at: Micros
 
 
 class Pulled(msgspec.Struct, frozen=True):
@@ -81,6 +100,9 @@ class Source(ABC):
     extra: ClassVar[tuple[str, str] | None] = None
     #: Record types that may be retired by absence from a complete pull.
     retirable: ClassVar[tuple[str, ...]] = ()
+    #: Whether ``pull`` brings anything, and whether requests to ``/hooks/<name>`` are taken.
+    pulls: ClassVar[bool] = True
+    accepts: ClassVar[bool] = False
 
     def __init__(self, config: Any) -> None:
         self.config = config
@@ -90,13 +112,34 @@ class Source(ABC):
         """What a source with this checked config needs, as :attr:`extra`; where only some configs need it."""
         return cls.extra
 
-    @abstractmethod
     def pull(self, cursor: Any | None, *, now: Micros) -> Iterator[Pulled]:
-        """Pages since the cursor (None: everything). Raises SourceError when the source cannot be read."""
+        """Pages since the cursor (None: everything). Raises SourceError when the source cannot be read.
+        Sources that are only pushed have nothing to pull."""
+        return iter(())
 
     @abstractmethod
     def to_claims(self, item: Item) -> Sequence[Claim]:
         """What an item says. Pure: no network, clock, store or settings beyond the config."""
+
+    def verify(self, delivery: Delivery, secret: bytes) -> None:
+        """Raise Forged unless the delivery is signed with the secret, or carries it. On the raw body, in
+        constant time, before anything is parsed. By default a bearer token."""
+        check_bearer(delivery, secret)
+
+    def delivery_id(self, delivery: Delivery) -> str | None:
+        """What the sender names this delivery by, the same when it sends it again; None where it has no name.
+        Asked after ``verify``."""
+        return None
+
+    def receive(self, delivery: Delivery) -> Sequence[Item]:
+        """What a delivery says, as items; none where it is of no interest. Pure. Raises BadInput for what is
+        not what this source takes; nothing of it is kept then."""
+        raise BadInput(f"{self.config.name} takes no requests")
+
+    def enrich(self, items: Sequence[Item]) -> Sequence[Item]:
+        """What was received, with what has to be asked for: the one place for I/O between ``receive`` and
+        ``to_claims``. Raises SourceError; the items wait then."""
+        return items
 
     def restart(self, cursor: Any | None) -> Any | None:
         """What a full pull keeps of the cursor: what the source cannot be asked again, such as history that
@@ -137,3 +180,23 @@ class Unreachable(SourceError):
 
 class Refused(SourceError):
     """The source refuses the credentials."""
+
+
+class Forged(Exception):
+    """A delivery that is not from whom it says, or is too old. The message does not help to forge one."""
+
+
+def check_bearer(delivery: Delivery, secret: bytes) -> None:
+    """Raise Forged unless the request carries the secret as a bearer token, or as the password of basic
+    authentication."""
+    word, _, given = delivery.headers.get("authorization", "").partition(" ")
+    sent = given.strip().encode()
+    if word.lower() == "basic":
+        try:
+            sent = base64.b64decode(sent, validate=True).partition(b":")[2]
+        except ValueError:
+            sent = b""
+    elif word.lower() != "bearer":
+        sent = b""
+    if not hmac.compare_digest(sent, secret):
+        raise Forged("the token is missing or wrong: Authorization: Bearer …")

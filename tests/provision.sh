@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What the tests run for real and pip cannot install: git, Java 17 or newer, Maven.
+# What the tests run for real and pip cannot install: git, Java 17 or newer, Maven, Node with npm, and
+# Debian's Prometheus, Alertmanager and OCI registry.
 # Installs what is missing where it may (root on Debian or Ubuntu), else prints the one line to run.
 set -euo pipefail
 
@@ -11,6 +12,10 @@ java_major() { # 0 where there is none
 
 need=()
 command -v git >/dev/null || need+=(git)
+command -v npm >/dev/null || need+=(nodejs npm)
+command -v prometheus >/dev/null || need+=(prometheus)
+command -v prometheus-alertmanager >/dev/null || need+=(prometheus-alertmanager)
+command -v docker-registry >/dev/null || need+=(docker-registry)
 # A server somebody already has needs neither Java nor Maven here.
 if [ -z "${KINLORE_TEST_NEO4J_URL:-}" ]; then
   [ "$(java_major)" -ge 17 ] || need+=(default-jdk-headless)
@@ -18,7 +23,7 @@ if [ -z "${KINLORE_TEST_NEO4J_URL:-}" ]; then
 fi
 
 if [ ${#need[@]} -eq 0 ]; then
-  echo "provision: git$([ -n "${KINLORE_TEST_NEO4J_URL:-}" ] || echo ", Java $(java_major), Maven") present"
+  echo "provision: nothing is missing"
   exit 0
 fi
 

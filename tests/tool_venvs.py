@@ -1,7 +1,7 @@
 """The real tools that tests read from, each in an environment of its own under ``.cache/tools``.
 
 They are kept out of Kinlore's environment because their dependencies are many and exclude each other,
-and because Kinlore must work without them. ``python -m tests.tool_venvs mlflow dvc`` builds them ahead.
+and because Kinlore must work without them. ``python -m tests.tool_venvs`` builds them ahead.
 """
 
 from __future__ import annotations
