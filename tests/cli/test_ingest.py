@@ -161,7 +161,7 @@ def test_a_server_that_does_not_answer_is_given_up_soon(kinlore: Kinlore, folder
 
     outcome = kinlore("ingest")
 
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 30
     assert outcome.code == 1 and not outcome.out
     assert "runs: it does not answer; trying again in 1 s" in outcome.err
     assert outcome.err.count("error:") == 1
