@@ -1,0 +1,1 @@
+"""What runs by itself while the service serves: schedules, leases, the history of runs."""
