@@ -125,11 +125,17 @@ KINDS: MappingProxyType[NodeKind, KindSpec] = MappingProxyType(
                 "mlflow.run_id dvc.experiment kinlore.run",
                 "status startedAt endedAt user",
             ),
-            _spec(_K.JOB, "a pipeline or a task of one", "openlineage.job", "schedule"),
+            _spec(
+                _K.JOB,
+                "a pipeline or a task of one",
+                "openlineage.job github.workflow gitlab.job_name",
+                "schedule",
+            ),
             _spec(
                 _K.JOB_RUN,
                 "one execution of a job",
-                "openlineage.run_id airflow.dag_run airflow.task_instance",
+                "openlineage.run_id airflow.dag_run airflow.task_instance github.workflow_run gitlab.pipeline"
+                " gitlab.job",
                 "status startedAt endedAt",
             ),
             _spec(_K.MODEL, "a registered model, whatever its version", "mlflow.model"),
@@ -175,8 +181,16 @@ KINDS: MappingProxyType[NodeKind, KindSpec] = MappingProxyType(
             _spec(_K.PATTERN_VERSION, "one version of a pattern, with its evidence", "kinlore", "version"),
             _spec(_K.DECISION, "an entry of the decision log", "kinlore", "status"),
             _spec(_K.REVIEW, "a post-incident or experiment review", "kinlore"),
-            _spec(_K.DOCUMENT, "a model card, a runbook, a plan", "kinlore"),
-            _spec(_K.PERSON, "somebody who owns or did something", "email github.login"),
+            _spec(
+                _K.DOCUMENT,
+                "a model card, a runbook, a plan, the notes of a release",
+                "kinlore github.release gitlab.release",
+            ),
+            _spec(
+                _K.PERSON,
+                "somebody who owns or did something",
+                "email github.login gitlab.username backstage.user",
+            ),
             _spec(_K.TEAM, "people who own something together", "team"),
             _spec(_K.TAG, "a label", "tag"),
         )

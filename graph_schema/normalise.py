@@ -151,6 +151,24 @@ def numbered(value: str) -> str:
     return f"{match[1].lower()}{match[2]}{match[3]}"
 
 
+def located(value: str) -> str:
+    """``owner/repo/path/of/a/file``: owner and repository in lower case, the path as it is."""
+    value = text(value)
+    match = re.fullmatch(r"([^\s/]+/[^\s/]+)/(\S.*)", value)
+    if not match:
+        raise BadIdentifier(f"{value[:80]!r} is not spelled owner/repository/path")
+    return f"{match[1].lower()}/{match[2]}"
+
+
+def tagged(value: str) -> str:
+    """``owner/repo@v1.2``: the path in lower case, what follows the first @ as it is."""
+    value = text(value)
+    path, at, name = value.partition("@")
+    if not at or not name or "/" not in path.strip("/"):
+        raise BadIdentifier(f"{value[:80]!r} is not spelled owner/repository@name")
+    return f"{path.lower()}@{name}"
+
+
 def name_version(value: str) -> str:
     """``name/version``; the version is what follows the last slash."""
     value = text(value)

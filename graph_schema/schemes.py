@@ -153,6 +153,36 @@ SCHEMES: MappingProxyType[str, Scheme] = MappingProxyType(
                 exclusive=True,
             ),
             Scheme(
+                name="github.workflow",
+                what="repository and file of a workflow",
+                normalise=_n.located,
+                example="acme/churn/.github/workflows/train.yml",
+            ),
+            Scheme(
+                name="github.workflow_run",
+                what="repository and id of a workflow run",
+                normalise=_n.numbered,
+                example="acme/churn#1589141559",
+            ),
+            Scheme(
+                name="gitlab.job_name",
+                what="project and name of a CI job, or the file of a pipeline",
+                normalise=_n.tagged,
+                example="acme/churn@train",
+            ),
+            Scheme(
+                name="gitlab.pipeline",
+                what="project and id of a pipeline",
+                normalise=_n.numbered,
+                example="acme/churn#31",
+            ),
+            Scheme(
+                name="gitlab.job",
+                what="project and id of a CI job",
+                normalise=_n.numbered,
+                example="acme/churn#377",
+            ),
+            Scheme(
                 name="mlflow.model",
                 what="a registered model",
                 normalise=_n.text,
@@ -240,6 +270,18 @@ SCHEMES: MappingProxyType[str, Scheme] = MappingProxyType(
                 example="acme/churn#9",
             ),
             Scheme(
+                name="github.release",
+                what="repository and tag",
+                normalise=_n.tagged,
+                example="acme/churn@v1.2",
+            ),
+            Scheme(
+                name="gitlab.release",
+                what="project and tag",
+                normalise=_n.tagged,
+                example="acme/churn@v1.2",
+            ),
+            Scheme(
                 name="check",
                 what="the source's own id of a check result",
                 normalise=_n.text,
@@ -255,6 +297,13 @@ SCHEMES: MappingProxyType[str, Scheme] = MappingProxyType(
             ),
             Scheme(name="email", what="a mail address", normalise=_n.email, example="ada@example.com"),
             Scheme(name="github.login", what="a GitHub login", normalise=_n.lower, example="ada"),
+            Scheme(name="gitlab.username", what="a GitLab user name", normalise=_n.lower, example="ada"),
+            Scheme(
+                name="backstage.user",
+                what="namespace and name of a User entity",
+                normalise=_n.name_version,
+                example="default/ada",
+            ),
             Scheme(name="team", what="name of a team", normalise=_n.text, example="growth-ml"),
             Scheme(name="tag", what="the label", normalise=_n.text, example="out-of-memory"),
             # Look-up only: they repeat, get overwritten or collide.

@@ -8,7 +8,7 @@ import random
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import httpx
@@ -102,15 +102,31 @@ class HttpClient:
     def text(self, path: str, params: Mapping[str, Any] | None = None, max_bytes: int | None = None) -> str:
         """A text file, cut after ``max_bytes``."""
         limit = self._max_bytes if max_bytes is None else max_bytes
-        content, _ = self._send("GET", path, params, None, limit, cut=True)
+        content, _, _ = self._send("GET", path, params, None, limit, cut=True)
         return content.decode(errors="replace")
+
+    def answer(
+        self,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """The JSON at a path, with the headers that came with it; for a request that carries
+        ``If-None-Match``, ``json`` is None where nothing has changed."""
+        content, got, status = self._send("GET", path, params, None, self._max_bytes, cut=False, more=headers)
+        if status == httpx.codes.NOT_MODIFIED:
+            return Answer(None, got, False)
+        return Answer(self._decoded(content, got.get("content-type", ""), path), got)
 
     def close(self) -> None:
         """Release connections."""
         self._client.close()
 
     def _json(self, method: str, path: str, params: Mapping[str, Any] | None = None, body: Any = None) -> Any:
-        content, kind = self._send(method, path, params, body, self._max_bytes, cut=False)
+        content, got, _ = self._send(method, path, params, body, self._max_bytes, cut=False)
+        return self._decoded(content, got.get("content-type", ""), path)
+
+    def _decoded(self, content: bytes, kind: str, path: str) -> Any:
         try:
             return msgspec.json.decode(content)
         except (msgspec.DecodeError, RecursionError):
@@ -149,8 +165,10 @@ class HttpClient:
         limit: int,
         *,
         cut: bool,
-    ) -> tuple[bytes, str]:
+        more: Mapping[str, str] | None = None,
+    ) -> tuple[bytes, Mapping[str, str], int]:
         auth, headers = self._auth()
+        headers.update(more or {})
         content = None
         if body is not None:
             content = msgspec.json.encode(body)
@@ -168,7 +186,8 @@ class HttpClient:
                     self._answered = True
                     failure = self._failure(answer, path)
                     if failure is None:
-                        return self._read(answer, path, limit, cut), answer.headers.get("content-type", "")
+                        content_read = self._read(answer, path, limit, cut)
+                        return content_read, dict(answer.headers), answer.status_code
             except (httpx.InvalidURL, httpx.UnsupportedProtocol) as problem:
                 raise SourceError(f"{self._where}: {problem}") from None
             except httpx.DecodingError as problem:
@@ -189,11 +208,11 @@ class HttpClient:
     def _failure(self, answer: httpx.Response, path: str) -> Unreachable | None:
         """None for an answer to be read, an Unreachable for one to be tried again; raises for the rest."""
         status = answer.status_code
-        if status < 300:
+        if status < 300 or (status == httpx.codes.NOT_MODIFIED and "if-none-match" in answer.request.headers):
             return None
         where = f"{self._where}{path}"
-        if status in _RETRIED:
-            return Unreachable(f"{where} answers {status}", _retry_after(answer.headers.get("retry-after")))
+        if status in _RETRIED or (status == httpx.codes.FORBIDDEN and _is_limit(answer.headers)):
+            return Unreachable(f"{where} answers {status}", _asked_wait(answer.headers))
         if status in (401, 403):
             raise Refused(f"{where} answers {status}: {self._credentials()}")
         if status < 400:
@@ -225,6 +244,14 @@ class HttpClient:
         return b"".join(parts)
 
 
+class Answer(NamedTuple):
+    """An answer of 2xx, or 304 (``fresh`` False). ``headers`` by lower-case name."""
+
+    json: Any
+    headers: Mapping[str, str]
+    fresh: bool = True
+
+
 class HttpError(SourceError):
     """An answer of 4xx. ``body`` is its beginning, as text."""
 
@@ -253,6 +280,24 @@ def shown(url: str) -> str:
     if not parts.netloc:
         return url.partition("?")[0]
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
+
+
+def _is_limit(headers: httpx.Headers) -> bool:
+    """Whether a refusal is one for a while: GitHub answers 403 where others answer 429."""
+    return "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0"
+
+
+def _asked_wait(headers: httpx.Headers) -> float | None:
+    """Seconds that the server asks to be left alone: ``Retry-After``, else the time when an exhausted
+    allowance is filled again (GitHub's and GitLab's headers); None where it says nothing usable."""
+    said = _retry_after(headers.get("retry-after"))
+    if said is not None:
+        return said
+    for prefix in ("x-ratelimit", "ratelimit"):
+        reset = headers.get(f"{prefix}-reset", "")
+        if headers.get(f"{prefix}-remaining") == "0" and reset.isascii() and reset.isdigit():
+            return min(max(0.0, int(reset[:12]) - time.time()), 1e6)
+    return None
 
 
 def _retry_after(header: str | None) -> float | None:

@@ -249,3 +249,37 @@ def test_a_proxy_is_used() -> None:
         server.server_close()
 
     assert asked == ["http://tool.example/api"]
+
+
+def test_an_answer_comes_with_its_headers_and_with_nothing_where_nothing_changed() -> None:
+    def peer(request: httpx.Request) -> httpx.Response:
+        if request.headers.get("if-none-match") == 'W/"1"':
+            return httpx.Response(304, headers={"etag": 'W/"1"'})
+        return httpx.Response(200, json=[1], headers={"etag": 'W/"1"', "link": "<next>"})
+
+    config = HttpConfig(type="x", name="tool")
+    client = HttpClient("http://peer", config, transport=httpx.MockTransport(peer))
+
+    first = client.answer("/list")
+    again = client.answer("/list", headers={"If-None-Match": first.headers["etag"]})
+
+    assert (first.json, first.headers["link"], first.fresh) == ([1], "<next>", True)
+    assert (again.json, again.fresh) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (403, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(int(time.time()) + 1800)}),
+        (429, {"ratelimit-remaining": "0", "ratelimit-reset": str(int(time.time()) + 1800)}),
+        (403, {"retry-after": "1795"}),
+    ],
+)
+def test_an_exhausted_allowance_is_waited_for(status: int, headers: dict[str, str]) -> None:
+    peer = httpx.MockTransport(lambda request: httpx.Response(status, headers=headers))
+    client = HttpClient("http://peer", HttpConfig(type="x", name="tool"), transport=peer)
+
+    with pytest.raises(Unreachable) as caught:
+        client.get("/list")
+
+    assert caught.value.retry_after is not None and 1700 < caught.value.retry_after <= 1800
