@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from graph_schema import store
 from graph_schema.errors import BadInput
 from graph_schema.times import parse_time
+from ingestors.every import parse_every
 from ingestors.source import Source, SourceConfig
 
 #: Other distributions add sources here: the name is the type, the object a subclass of Source.
@@ -89,6 +90,11 @@ def checked(config: Mapping[str, Any], base_dir: Path) -> SourceConfig:
         raise BadInput(f"{where}: {_first_error(problem, found)}") from None
     except BadInput as problem:
         raise BadInput(f"{where}: since: {problem}") from None
+    if model.every is not None:
+        try:
+            parse_every(model.every)
+        except BadInput as problem:
+            raise BadInput(f"{where}: every: {problem}") from None
     return model
 
 
