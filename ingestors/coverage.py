@@ -97,7 +97,8 @@ def _of_kind(store: GraphStore, kind: NodeKind, questions: list[_Question], limi
     for place, question in enumerate(questions):
         missing = asked[place] - have[place]
         if missing:
-            lines.append(f"  {missing:,} do not {question.has}: {question.remedy}")
+            verb = "does" if missing == 1 else "do"
+            lines.append(f"  {missing:,} {verb} not {question.has}: {question.remedy}")
     return lines
 
 

@@ -23,7 +23,8 @@ from graph_schema.errors import BadIdentifier, BadInput, KinloreError, NotFound,
 log = logging.getLogger(__name__)
 
 MAX_BODY = 1_000_000
-_PAGE_NODES = 300
+# A page has no button for more hops, so it shows the whole story as far as it fits.
+_PAGE_NODES, _PAGE_HOPS = 300, 20
 
 
 def create_app(container: Container) -> FastAPI:
@@ -117,7 +118,7 @@ class _Service:
         node = store.get([root])[0]
         if node is None:
             raise NotFound(f"no node is named {text!r}")
-        return pages.lineage(node, lineage(store, root, first=_PAGE_NODES, stubs=False))
+        return pages.lineage(node, lineage(store, root, max_hops=_PAGE_HOPS, first=_PAGE_NODES, stubs=False))
 
     async def alive(self) -> Response:
         return PlainTextResponse("alive\n", headers=access.headers())

@@ -69,3 +69,14 @@ def age(then: int | None, now: int) -> str:
         if seconds >= length:
             return f"{int(seconds / length)} {unit} ago"
     return "just now"
+
+
+#: How answers name what narrows them, and what the options of the commands are called.
+_OPTIONS = {"maxHops": "--hops", "asOf": "--as-of", "edgeKinds": "--edge", "raise first": "raise --first"}
+
+
+def in_options(reason: str) -> str:
+    """Why an answer stopped early, its arguments under the names that they have on the command line."""
+    for argument, option in _OPTIONS.items():
+        reason = reason.replace(argument, option)
+    return reason

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from app.cli.console import age, clean, options, print_json, say
+from app.cli.console import age, clean, in_options, options, print_json, say
 from app.cli.kinds import EDGE, KIND, kind_names
 from graph_schema.wording import counted
 
@@ -111,7 +111,7 @@ def draw(answer: dict[str, Any]) -> None:
         return
     if len(answer["nodes"]) == 1:
         say("no lineage is recorded for it")
-    state = "complete" if answer["complete"] else answer["truncatedBecause"]
+    state = "complete" if answer["complete"] else in_options(answer["truncatedBecause"])
     say(f"\n{counted(len(answer['nodes']), 'node')}, {counted(len(answer['edges']), 'edge')}: {state}")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from app.cli.console import clean, options, print_json, say
+from app.cli.console import clean, in_options, options, print_json, say
 from graph_schema.wording import counted
 
 _QUERY = """query($from: ID!, $to: ID!, $maxHops: Int, $first: Int, $asOf: DateTime, $knownAt: DateTime) {
@@ -52,7 +52,7 @@ def command(
         for edge in path:
             click.echo(f"   {clean(edge['from'])} ─{edge['kind']}→ {clean(edge['to'])}")
     if found["truncatedBecause"]:
-        say(found["truncatedBecause"])
+        say(in_options(found["truncatedBecause"]))
     if not found["paths"]:
         say("no path leads from the one to the other, in either direction")
         return NOT_FOUND

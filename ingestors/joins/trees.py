@@ -38,7 +38,12 @@ def file_at(tx: Transaction, commit: str, tree: KeyedClaim, read: KeyedClaim) ->
     if not path:
         return None
     version = held[path]
-    evidence = f"commit {commit[:10]} holds it at {path}, and the run was made on a clean tree of that commit"
+    tree_was = (
+        "was made on a clean tree of that commit"
+        if read.data.get("clean")
+        else "names that commit (whether its tree was clean is not known)"
+    )
+    evidence = f"commit {commit[:10]} holds it at {path}, and the run {tree_was}"
     properties = dict(read.data)
     edge = Links(EdgeKind.INPUT_TO, ref_of(version), ref_of(read), read.at, None, properties, evidence)
     return Derived(edge, tuple(sorted({tree.source, read.source, version.source})))

@@ -80,6 +80,14 @@ def test_conditions(text: str, key: str, op: str, value: object) -> None:
     assert condition(text) == {"key": key, "op": op, "value": value}
 
 
+def test_a_short_answer_says_which_option_widens_it(kinlore: Kinlore) -> None:
+    short = kinlore("lineage", COMMIT, "--hops", "1")
+    few = kinlore("lineage", COMMIT, "--hops", "20", "--first", "1")
+
+    assert "raise --hops" in short.err and "maxHops" not in short.err
+    assert "raise --first" in few.err
+
+
 def test_search(kinlore: Kinlore) -> None:
     found = kinlore("search", "run", "--kind", "Run").out
     assert "run 3" in found and "Run " in found

@@ -45,7 +45,7 @@ def test_shares_and_remedies(store: SqliteStore) -> None:
 
     # One that is missing is not none, and one that is there is not nothing.
     assert lines[0] == "200 runs: 99 % have a commit, 1 % have a data version"
-    assert lines[1].startswith("  1 do not have a commit: run inside the git repository")
+    assert lines[1].startswith("  1 does not have a commit: run inside the git repository")
     assert lines[2].startswith("  199 do not have a data version: call mlflow.log_input with the tag dvc.md5")
 
 
