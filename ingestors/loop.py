@@ -24,12 +24,12 @@ from graph_schema.values import Fence
 from ingestors.coverage import coverage
 from ingestors.history import begin, finish
 from ingestors.registry import described
-from ingestors.report import Progress, Report
+from ingestors.report import CURSOR, Progress, Report
 from ingestors.retirement import reconcile
-from ingestors.sanitise import Poison, clean, clean_item, shortened, text
+from ingestors.sanitise import clean_item
 from ingestors.source import Item, Pulled, Source, SourceError, Unreachable
 from ingestors.stamp import stamp_of, stamp_salt
-from ingestors.writing import Letter, Writer
+from ingestors.writing import Last, Letter, Writer, refused
 
 log = logging.getLogger(__name__)
 
@@ -223,8 +223,9 @@ class _Ingestion:
         self._halt_if_rotten()
         # Absence is a fact of this page like its records, so the cursor waits for both.
         absence = bool(deleted) or page.complete is not None
+        last = self._move_to(page.cursor)
         if not self.writer.write(
-            records, deleted=deleted, between=self._goes_on, cursor=page.cursor, with_cursor=not absence
+            records, deleted=deleted, between=self._goes_on, last=None if absence else last
         ):
             self.report.stopped = True
             return
@@ -232,8 +233,11 @@ class _Ingestion:
         if absence:
             self.writer.delete(deleted, self.now)
             self._retire(page)
-            self.writer.write([], deleted={}, between=self._goes_on, cursor=page.cursor, with_cursor=True)
+            self.writer.write([], deleted={}, between=self._goes_on, last=last)
         self._say(f"{self.report.items:,} items", page.total)
+
+    def _move_to(self, cursor: Any) -> Last:
+        return lambda tx: tx.service_put(CURSOR, self.ref.name, cursor)
 
     def _known(self, items: Sequence[Item], stamps: Sequence[bytes]) -> frozenset[str]:
         """Keys of items that are what they were: nothing has to be made of them again."""
@@ -280,20 +284,8 @@ class _Ingestion:
             raise
         except Exception as problem:
             # Whatever an item makes to_claims stumble over: it is kept with its reason, the rest lands.
-            return self._letter(item, problem)
+            return refused(item, problem, self.redactor)
         return Record(item.key, item.type, item.version, claims, self.report.first, stamp)
-
-    def _letter(self, item: Item, problem: Exception) -> Letter:
-        reason = str(problem) if isinstance(problem, KinloreError) else f"{type(problem).__name__}: {problem}"
-        key = text(str(item.key))
-        if len(key) > 200 or not key:
-            key = key[:100] + blake2b(key.encode(), digest_size=8).hexdigest()
-        try:
-            data = self.redactor.value(clean(item.data))
-        except (Poison, RecursionError):
-            data = self.redactor.text(str(shortened(item.data)))
-        version = item.version if -(2**63) <= item.version < 2**63 else 0
-        return Letter(item.type, key, version, self.redactor.text(text(reason)[:1_000]), shortened(data))
 
     def _halt_if_rotten(self) -> None:
         refused, items = self.report.dead_letters, self.report.items

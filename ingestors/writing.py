@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
 from typing import Any, TypeVar
 
 import msgspec
 
 from graph_schema import store as contract
 from graph_schema.claims import Record
-from graph_schema.errors import BadInput
+from graph_schema.errors import BadInput, KinloreError
+from graph_schema.redaction import Redactor
 from graph_schema.store import GraphStore, Transaction, Written
 from graph_schema.times import Micros
 from graph_schema.values import Fence
 from ingestors import joins
-from ingestors.report import CURSOR, DEAD_LETTERS, GONE, Report
-from ingestors.sanitise import shortened
+from ingestors.report import DEAD_LETTERS, GONE, Report
+from ingestors.sanitise import Poison, clean, shortened, text
+from ingestors.source import Item
 
 T = TypeVar("T")
+
+#: What commits together with the last of several transactions: a cursor, the rows that are done with.
+Last = Callable[[Transaction], None]
 
 _LEAST_WEIGHT = 50
 _FIRST_WEIGHT = 500
@@ -33,6 +39,33 @@ class Letter(msgspec.Struct):
     version: int
     reason: str
     data: Any
+
+
+def refused(item: Item, problem: Exception, redactor: Redactor) -> Letter:
+    """An item that something stumbled over, as it is put aside: without secrets, and not too long."""
+    reason = str(problem) if isinstance(problem, KinloreError) else f"{type(problem).__name__}: {problem}"
+    key = text(str(item.key))
+    if len(key) > 200 or not key:
+        key = key[:100] + blake2b(key.encode(), digest_size=8).hexdigest()
+    try:
+        data = redactor.value(clean(item.data))
+    except (Poison, RecursionError):
+        data = redactor.text(str(shortened(item.data)))
+    version = item.version if -(2**63) <= item.version < 2**63 else 0
+    return Letter(item.type, key, version, redactor.text(text(reason)[:1_000]), shortened(data))
+
+
+def letter_key(source: str, what: Record | Letter) -> str:
+    """What the dead letter of a record is kept under."""
+    return f"{source}/{what.type}/{what.key}"
+
+
+def put_letters(tx: Transaction, source: str, letters: Sequence[Letter]) -> None:
+    """Put refused items of a source aside."""
+    for letter in letters:
+        tx.service_put(
+            DEAD_LETTERS, letter_key(source, letter), {**msgspec.to_builtins(letter), "at": tx.now}
+        )
 
 
 class Writer:
@@ -60,15 +93,9 @@ class Writer:
 
     def keep(self, letters: Sequence[Letter]) -> None:
         """Put refused items aside, with their reasons."""
-        keys = [self._letter_key(letter) for letter in letters]
-
-        def work(tx: Transaction) -> None:
-            for key, letter in zip(keys, letters, strict=True):
-                tx.service_put(DEAD_LETTERS, key, {**msgspec.to_builtins(letter), "at": tx.now})
-
         if letters:
-            self.transact(work)
-            self.letters.update(keys)
+            self.transact(lambda tx: put_letters(tx, self._ref.name, letters))
+            self.letters.update(letter_key(self._ref.name, letter) for letter in letters)
             self._report.dead_letters += len(letters)
 
     def write(
@@ -77,20 +104,19 @@ class Writer:
         *,
         deleted: Mapping[str, frozenset[str]],
         between: Callable[[], bool],
-        cursor: Any = None,
-        with_cursor: bool,
+        last: Last | None = None,
     ) -> bool:
-        """Write records in chunks; ``cursor`` goes into the last transaction. ``between`` is asked after each
-        chunk; when it says False the rest is left and so is the cursor, and the answer is False."""
+        """Write records in chunks; ``last`` takes part in the last transaction. ``between`` is asked after
+        each chunk; when it says False the rest is left and so is ``last``, and the answer is False."""
         start = 0
         while True:
             end, weight = start, 0
             while end < len(records) and weight < self._weight:
                 weight += 1 + len(records[end].claims)
                 end += 1
-            last = end == len(records)
-            self._commit(records[start:end], deleted, cursor, last and with_cursor, weight)
-            if last:
+            done = end == len(records)
+            self._commit(records[start:end], deleted, last if done else None, weight)
+            if done:
                 return True
             start = end
             if not between():
@@ -100,8 +126,7 @@ class Writer:
         self,
         records: Sequence[Record],
         deleted: Mapping[str, frozenset[str]],
-        cursor: Any,
-        with_cursor: bool,
+        last: Last | None,
         weight: int,
     ) -> None:
         # What the source shows and calls deleted at once has not come back.
@@ -111,7 +136,9 @@ class Writer:
             if r.key in self.gone.get(r.type, ()) and r.key not in deleted.get(r.type, ())
         ]
         mended = (
-            [key for r in records if (key := self._letter_key(r)) in self.letters] if self.letters else []
+            [key for r in records if (key := letter_key(self._ref.name, r)) in self.letters]
+            if self.letters
+            else []
         )
         took = [0.0]
 
@@ -125,14 +152,14 @@ class Writer:
                     tx.service_put(GONE, f"{self._ref.name}/{type_name}", sorted(keys - set(back)))
             for key in mended:
                 tx.service_delete(DEAD_LETTERS, key)
-            if with_cursor:
-                tx.service_put(CURSOR, self._ref.name, cursor)
+            if last is not None:
+                last(tx)
             return written
 
         try:
             written = self.transact(work)
         except BadInput as problem:
-            self._apart(records, deleted, cursor, with_cursor, weight, problem)
+            self._apart(records, deleted, last, weight, problem)
             return
         self._adapt(weight, time.monotonic() - took[0])
         self._report.add(written)
@@ -145,8 +172,7 @@ class Writer:
         self,
         records: Sequence[Record],
         deleted: Mapping[str, frozenset[str]],
-        cursor: Any,
-        with_cursor: bool,
+        last: Last | None,
         weight: int,
         problem: BadInput,
     ) -> None:
@@ -155,14 +181,14 @@ class Writer:
             raise problem
         if len(records) > 1:
             middle = len(records) // 2
-            self._commit(records[:middle], deleted, cursor, False, weight // 2)
-            self._commit(records[middle:], deleted, cursor, with_cursor, weight // 2)
+            self._commit(records[:middle], deleted, None, weight // 2)
+            self._commit(records[middle:], deleted, last, weight // 2)
             return
         record = records[0]
         claims = shortened(msgspec.to_builtins(record.claims))
         self.keep([Letter(record.type, record.key, record.version, str(problem), claims)])
-        if with_cursor:
-            self._commit([], deleted, cursor, True, 0)
+        if last is not None:
+            self._commit([], deleted, last, 0)
 
     def delete(self, deleted: Mapping[str, frozenset[str]], at: Micros) -> None:
         """Mark what the source itself calls deleted as gone: its own word needs no guard."""
@@ -181,9 +207,6 @@ class Writer:
             self._report.retired += self.transact(work)
             for type_name, keys in fresh.items():
                 self.gone.setdefault(type_name, set()).update(keys)
-
-    def _letter_key(self, record: Record | Letter) -> str:
-        return f"{self._ref.name}/{record.type}/{record.key}"
 
     def _adapt(self, weight: int, seconds: float) -> None:
         # A chunk that the page's end cut short tells little.
