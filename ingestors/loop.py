@@ -45,7 +45,7 @@ class Policy(msgspec.Struct, frozen=True):
     ``attempts`` in a row without progress end a pull; the wait doubles from ``wait`` to ``longest_wait``,
     or is what the source asked for, up to ``longest_request``. ``patience``: how long a source may take until
     its first page comes, all attempts and waits together; then none is begun any more.
-    ``lock``: how long a transaction should hold the writer lock.
+    ``lock``: how long a transaction should hold the writer lock, or who is asked for that between two.
     A pull is halted when more than ``reject_share`` of its items and more than ``reject_count`` are refused.
     """
 
@@ -54,7 +54,7 @@ class Policy(msgspec.Struct, frozen=True):
     longest_wait: float = 60.0
     longest_request: float = 300.0
     patience: float = float("inf")
-    lock: float = 0.04
+    lock: float | Callable[[], float] = 0.04
     reject_share: float = 0.05
     reject_count: int = 10
     sleep: Callable[[float], None] = time.sleep
@@ -102,7 +102,8 @@ class _Ingestion:
         self.progress = progress
         self.should_stop = should_stop
         self.policy = policy
-        self.report = Report(source=self.ref.name, type=self.ref.type)
+        run = None if fence is None else fence.token
+        self.report = Report(source=self.ref.name, type=self.ref.type, run=run)
         self.cursor: Any = None
         self.now: Micros = 0
         self.redactor = Redactor(b"")

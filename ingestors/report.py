@@ -31,12 +31,13 @@ class Report(msgspec.Struct, kw_only=True):
 
     ``items``: what the source delivered. ``dead_letters``: items refused, each kept with its reason.
     ``error``: why it ended before its time, in one line. ``stopped``: somebody asked it to stop.
-    ``duration`` is in seconds, ``started`` in microseconds.
+    ``duration`` is in seconds, ``started`` in microseconds; ``run`` is the token of the lease it ran under.
     """
 
     source: str
     type: str
     started: Micros = 0
+    run: int | None = None
     items: int = 0
     new: int = 0
     changed: int = 0

@@ -76,7 +76,7 @@ class Writer:
     """
 
     def __init__(
-        self, store: GraphStore, ref: contract.Source, fence: Fence | None, lock: float, report: Report
+        self, store: GraphStore, ref: contract.Source, fence: Fence | None, lock: float | Callable[[], float], report: Report
     ) -> None:
         self._store = store
         self._ref = ref
@@ -212,5 +212,6 @@ class Writer:
         # A chunk that the page's end cut short tells little.
         if weight < self._weight // 2 or seconds <= 0:
             return
-        wanted = int(weight * self._lock / seconds)
+        lock = self._lock() if callable(self._lock) else self._lock
+        wanted = int(weight * lock / seconds)
         self._weight = max(_LEAST_WEIGHT, min(wanted, 2 * self._weight, _MOST_WEIGHT))
