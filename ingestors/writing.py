@@ -76,7 +76,12 @@ class Writer:
     """
 
     def __init__(
-        self, store: GraphStore, ref: contract.Source, fence: Fence | None, lock: float | Callable[[], float], report: Report
+        self,
+        store: GraphStore,
+        ref: contract.Source,
+        fence: Fence | None,
+        lock: float | Callable[[], float],
+        report: Report,
     ) -> None:
         self._store = store
         self._ref = ref
