@@ -9,15 +9,23 @@ from types import MappingProxyType
 from graph_schema.claims import Record
 from graph_schema.errors import BadClaim
 from graph_schema.store import Source, Touch, Transaction, Written
-from ingestors.joins import content, references, slots, trees
+from ingestors.joins import blames, content, places, references, slots, trees
 from ingestors.joins.rule import Rule
 
 RULES: MappingProxyType[str, Rule] = MappingProxyType(
-    {"slot": slots.rule, "open": references.rule, "tree": trees.rule, "content": content.rule}
+    {
+        "slot": slots.rule,
+        "open": references.rule,
+        "tree": trees.rule,
+        "content": content.rule,
+        "place": places.rule,
+        "release": places.release,
+        "blame": blames.rule,
+    }
 )
 
 #: Keyed claims that are only read: look-up names, and what a rule reads beside its own key.
-PASSIVE = frozenset({"find", "tree_state"})
+PASSIVE = frozenset({"find", "tree_state", "stands"})
 
 #: Derived edges can move identity, which can touch derivations again; real chains are two or three long.
 _MAX_ROUNDS = 50

@@ -22,7 +22,7 @@ def rule(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
     also: list[Touch] = []
     for claim in tx.keyed("open", key):
         if claim.role == "also":
-            also.append(Touch("open", claim.data["under"], None, ""))
+            also.append(Touch(claim.data.get("rule", "open"), claim.data["under"], None, ""))
             continue
         edge = _edge(tx, claim)
         found[claim.anchor] = [edge] if edge is not None else []
