@@ -12,12 +12,13 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from graph_schema.claims import Links, Record
+from graph_schema.claims import Claim, Links, Record
 from graph_schema.edges import EdgeKind
 from graph_schema.kinds import NodeKind
 from graph_schema.times import Micros
 from graph_schema.values import (
     NOW,
+    Bond,
     Direction,
     Edge,
     Expansion,
@@ -156,6 +157,11 @@ class Transaction(Protocol):
 
         The ``touched`` of what comes back names derivations that this changed in turn."""
 
+    def conclude(self, rule: str, key: str, found: Mapping[str, Sequence[Claim]]) -> Written:
+        """Restate what a rule concludes under a key: claims, by the name of the source that they rest on.
+        They are held as a record of that source, and are claims like any other: rules read them. Sources
+        that are not named lose theirs. ``touched`` as in :meth:`derive`; records are not counted."""
+
     def held(self, source: Source, type: str, after: str = "", limit: int = 10_000) -> list[Held]:
         """Records of one type that the store holds for a source, by key, gone ones included."""
 
@@ -262,6 +268,9 @@ class GraphStore(Protocol):
 
     def counts(self) -> Counts:
         """Size of the current graph."""
+
+    def bonds(self, handles: Sequence[int], *, spaces: Spaces = None) -> list[Bond]:
+        """Current claims on the identity of these nodes and of all that such claims tie to them, sorted."""
 
     def refusals(self) -> list[str]:
         """Identity claims that are refused because they break an exclusive scheme or a person's ``apart``."""

@@ -165,6 +165,21 @@ class Subgraph(msgspec.Struct, frozen=True, kw_only=True):
     hidden_downstream: dict[int, int] = msgspec.field(default_factory=dict)
 
 
+class Bond(msgspec.Struct, frozen=True):
+    """A claim on the identity of two identifiers, and whether it stands.
+
+    ``verdict``: ``join`` (both name one node), ``said`` and ``apart`` (a person's word), ``same`` (a source's
+    ``SAME_AS``), ``derived`` (a rule's). ``said_in`` is (source, record), or (rule, key) where derived.
+    """
+
+    verdict: str
+    a: str
+    b: str
+    stands: bool
+    said_in: tuple[str, str]
+    evidence: str | None = None
+
+
 class Fence(msgspec.Struct, frozen=True):
     """A lease and the token it was granted with; checked under the writer lock by the store's time."""
 

@@ -42,7 +42,7 @@ from graph_schema.values import (
 T = TypeVar("T")
 
 _SOURCES = listing("s.sid, s.name, s.type, s.space", "MATCH (s:Source)")
-_ORIGINS = listing("o.oid, o.sids", "MATCH (o:Origin)")
+ORIGINS = listing("o.oid, o.sids", "MATCH (o:Origin)")
 _LIVE_OF = """
 UNWIND $ids AS id MATCH (i:Item {num: id}) MATCH (n:Item {num: coalesce(i.names, id)}) WHERE n.live
 WITH DISTINCT n.num AS num RETURN collect([num])
@@ -76,7 +76,7 @@ def source_names(tx: ManagedTransaction) -> dict[int, tuple[str, str, str]]:
 def origin_names(tx: ManagedTransaction) -> dict[int, tuple[str, ...]]:
     """Names of the sources behind each origin."""
     names = source_names(tx)
-    return {oid: tuple(names[sid][0] for sid in sids) for oid, sids in rows(tx, _ORIGINS)}
+    return {oid: tuple(names[sid][0] for sid in sids) for oid, sids in rows(tx, ORIGINS)}
 
 
 def readable_origins(tx: ManagedTransaction, spaces: Spaces) -> list[int] | None:
@@ -84,7 +84,7 @@ def readable_origins(tx: ManagedTransaction, spaces: Spaces) -> list[int] | None
     if spaces is None:
         return None
     names = source_names(tx)
-    return [oid for oid, sids in rows(tx, _ORIGINS) if all(names[sid][2] in spaces for sid in sids)]
+    return [oid for oid, sids in rows(tx, ORIGINS) if all(names[sid][2] in spaces for sid in sids)]
 
 
 class Reads:

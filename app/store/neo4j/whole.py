@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import Any, TypeVar
 
 from neo4j import ManagedTransaction
 
 from app.store.anchor import anchor_number
+from app.store.bonds import bonds_of
 from app.store.digest import belief_line, digest_of, node_line, refusal_line
 from app.store.neo4j import codec
 from app.store.neo4j.codec import BELIEF, IDENT, JOIN, KEYED, NODE
 from app.store.neo4j.connection import Connection
-from app.store.neo4j.reading import origin_names, source_names
+from app.store.neo4j.engine import Neo4jEngine
+from app.store.neo4j.reading import ORIGINS, origin_names, source_names
 from app.store.neo4j.rows import listing, rows
 from app.store.neo4j.schema import PAST
 from app.store.refusal import refusal
-from app.store.rows import EDGE_KINDS, NODE_KINDS, from_json, to_json
+from app.store.rows import EDGE_KINDS, NODE_KINDS, SourceRow, from_json, to_json
 from graph_schema.errors import StoreBusy
 from graph_schema.store import Counts
+from graph_schema.values import Bond, Spaces
 
 T = TypeVar("T")
 
@@ -92,6 +95,16 @@ class Whole:
             records = tx.run("MATCH (r:Record) RETURN count(r)").values()[0][0]
             revision = tx.run(_REVISION).values()
             return Counts(nodes, edges, records, revision[0][0] if revision else 0)
+
+        return self._steady(work)
+
+    def bonds(self, handles: Sequence[int], *, spaces: Spaces = None) -> list[Bond]:
+        """See :meth:`graph_schema.store.GraphStore.bonds`."""
+
+        def work(tx: ManagedTransaction) -> list[Bond]:
+            sources = [SourceRow(sid, *about) for sid, about in source_names(tx).items()]
+            origins = {tuple(sids): oid for oid, sids in rows(tx, ORIGINS)}
+            return bonds_of(Neo4jEngine(tx, {}, sources, origins), handles, spaces)
 
         return self._steady(work)
 

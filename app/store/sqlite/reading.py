@@ -10,10 +10,12 @@ from hashlib import sha256
 from typing import Any
 
 from app.store.answers import decode_cursor, encode_cursor, to_edge, to_node
+from app.store.bonds import bonds_of
 from app.store.digest import digest_of
 from app.store.rows import NODE_CODES, NODE_KINDS, BeliefRow, NodeRow
 from app.store.sqlite import past
 from app.store.sqlite.codec import BELIEF, EACH, NODE, decode_node, listed
+from app.store.sqlite.engine import SqliteEngine
 from app.store.sqlite.expanding import expand
 from app.store.sqlite.lookup import matching, origin_names, readable_origins, source_names
 from app.store.sqlite.whole import backup_lines, counts, open_references, refusals, state_lines
@@ -28,6 +30,7 @@ from graph_schema.store import Counts
 from graph_schema.times import Micros
 from graph_schema.values import (
     NOW,
+    Bond,
     Direction,
     Edge,
     Expansion,
@@ -281,6 +284,11 @@ class Reads:
         """See :meth:`graph_schema.store.GraphStore.counts`."""
         with self._read() as db:
             return counts(db)
+
+    def bonds(self, handles: Sequence[int], *, spaces: Spaces = None) -> list[Bond]:
+        """See :meth:`graph_schema.store.GraphStore.bonds`."""
+        with self._read() as db:
+            return bonds_of(SqliteEngine(db), handles, spaces)
 
     def refusals(self) -> list[str]:
         """See :meth:`graph_schema.store.GraphStore.refusals`."""
