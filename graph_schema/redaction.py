@@ -2,7 +2,7 @@
 
 What is taken out leaves ``[redacted:<8 hex>]``, a keyed hash, so that two places that held one secret can
 still be joined. Digests, commit ids, UUIDs, paths and the like are meant to stay: they are what lineage is
-made of. Standard library only: the client distribution ships this one file as it is.
+made of. Standard library only, from Python 3.9 on: the client distribution ships this one file as it is.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import pairwise
 from typing import Any
 
 _MARK = re.compile(r"\[redacted:[0-9a-f]{8}\]")
@@ -137,14 +136,15 @@ _QUERY = re.compile(
 )
 _BEARER = re.compile(r"(?i:\b(bearer|basic|token|apikey)(\s+))([A-Za-z0-9\-._~+/]{8,}={0,2})")
 _AUTH_WORDS = frozenset({"bearer", "basic", "token", "digest", "negotiate", "apikey"})
-# name = value, name: value, "name": "value"; whether the name means it is asked of the key rule.
+# name = value, name: value, "name": "value"; whether the name means it is asked of the key rule. A name is
+# taken whole or not at all: (?=(?P<x>…))(?P=x) never gives back, as …+ would from Python 3.11 on.
 _ASSIGN = re.compile(
-    r"""(?<![\w.\-])(?P<name>-{0,2}[A-Za-z_][\w.\-]{1,80}+)(?P<sep>\\?["']?\s{0,3}(?:=>|:=|=|:)\s{0,3})"""
+    r"""(?<![\w.\-])(?P<name>-{0,2}[A-Za-z_](?=(?P<more>[\w.\-]{1,80}))(?P=more))(?P<sep>\\?["']?\s{0,3}(?:=>|:=|=|:)\s{0,3})"""
     r"""(?:(?P<quote>\\?["'])(?P<quoted>[^"'\n\\]{1,512})|(?P<bare>\$\{[^}\s]*\}|[^\s"',;&|<>)\]}\\]{1,512}))"""
 )
 # --name value
 _OPTION = re.compile(
-    r"""(?<![\w.\-])(?P<name>--?[A-Za-z_][\w.\-]{1,80}+)(?P<sep>\s{1,3})"""
+    r"""(?<![\w.\-])(?P<name>--?[A-Za-z_](?=(?P<more>[\w.\-]{1,80}))(?P=more))(?P<sep>\s{1,3})"""
     r"""(?:(?P<quote>["'])(?P<quoted>[^"'\n]{1,512})|(?P<bare>[^\s"'\-=:][^\s"']{0,511}))"""
 )
 _ASSIGN_HINTS = ("key", "token", "secret", "pass", "pwd", "auth", "cred", "cookie", "connection")
@@ -176,7 +176,7 @@ def looks_random(text: str) -> bool:
     kinds = [_kind_of_char(c) for c in core]
     if len(core) < 20:
         return False
-    turns = sum(a != b for a, b in pairwise(kinds)) / (len(core) - 1)
+    turns = sum(kinds[at] != kinds[at + 1] for at in range(len(kinds) - 1)) / (len(core) - 1)
     counts: dict[str, int] = {}
     for char in core:
         counts[char] = counts.get(char, 0) + 1
@@ -250,7 +250,7 @@ class Redactor:
             return self.mark(str(value)) if key is not None and _numeric_secret(key) else value
         if kind is dict or isinstance(value, Mapping):
             return self._mapping(value, key)
-        if isinstance(value, list | tuple):
+        if isinstance(value, (list, tuple)):
             return self._list(value, key)
         return self.text(str(value), key=key) if isinstance(value, str) else value
 

@@ -6,53 +6,26 @@ import os
 import subprocess
 from collections.abc import Sequence
 
+from ingestors.git_neutral import ENVIRONMENT, command, offline
 from ingestors.source import SourceError, Unreachable
-
-_NEUTRAL = (
-    "core.fsmonitor=",
-    "core.hooksPath=/dev/null",
-    "core.pager=cat",
-    "core.attributesFile=/dev/null",
-    "log.showSignature=false",
-    "gpg.program=/bin/false",
-    "diff.external=",
-    "protocol.ext.allow=never",
-    "safe.directory=*",
-    "gc.auto=0",
-    "maintenance.auto=false",
-)
-_ENVIRONMENT = {
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_OPTIONAL_LOCKS": "0",
-    "GIT_NO_REPLACE_OBJECTS": "1",
-    "GIT_NO_LAZY_FETCH": "1",
-    "GIT_GRAFT_FILE": os.devnull,
-    "GIT_PAGER": "cat",
-    "LC_ALL": "C",
-}
 
 
 def run_git(arguments: Sequence[str], *, stdin: bytes = b"", timeout: float, network: bool = False) -> bytes:
     """Run git with everything neutral that could run something else. Raises SourceError, Unreachable."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    environ |= _ENVIRONMENT
+    environ = offline(os.environ)
     if network:
         # The user's own config may hold credentials; the remote's cannot reach us.
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        environ |= ENVIRONMENT
         environ["GIT_ALLOW_PROTOCOL"] = "https:http:ssh:git:file"
         environ["GIT_SSH_COMMAND"] = os.environ.get("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
         for name in ("GIT_CONFIG_GLOBAL", "GIT_ASKPASS"):
             if name in os.environ:
                 environ[name] = os.environ[name]
-    else:
-        environ["GIT_ALLOW_PROTOCOL"] = "none"
-        environ["GIT_CONFIG_GLOBAL"] = os.devnull
-    settings = [part for setting in _NEUTRAL for part in ("-c", setting)]
     try:
         done = subprocess.run(
-            ["git", "--no-pager", *settings, *arguments],
-            input=stdin, capture_output=True, timeout=timeout, env=environ, check=False,
-        )  # fmt: skip
+            command(arguments), input=stdin, capture_output=True, timeout=timeout, env=environ, check=False
+        )
     except FileNotFoundError:
         raise SourceError("git is not installed, or not on the PATH") from None
     except subprocess.TimeoutExpired:
