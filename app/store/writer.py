@@ -15,6 +15,7 @@ from app.store.batch import Batch
 from app.store.before import Before
 from app.store.choice import choose
 from app.store.claims import Reading, kinds_in, read
+from app.store.conclusions import Conclusions
 from app.store.engine import Engine
 from app.store.rows import (
     Fact,
@@ -29,7 +30,7 @@ from app.store.rows import (
     unpack_marks,
 )
 from app.store.stamps import restamp, settled
-from graph_schema.claims import Record
+from graph_schema.claims import Claim, Record
 from graph_schema.edges import EDGE_CODES, EdgeKind
 from graph_schema.errors import BadInput
 from graph_schema.identity import Verdict
@@ -284,6 +285,16 @@ class Writer:
         if batch.changes.new_beliefs or batch.changes.new_joins or gone or written.edges_retired:
             self.changed = True
             batch.finish()
+        return written
+
+    def conclude(self, rule: str, key: str, found: Mapping[str, Sequence[Claim]]) -> Written:
+        """See :meth:`graph_schema.store.Transaction.conclude`."""
+        written = Written()
+        sources = {row.name: row for row in self._sources.values()}
+        for name, record in Conclusions(self._engine).restated(sources, rule, key, found):
+            row = sources[name]
+            written.add(self.write(Source(row.name, row.type, row.space), [record]))
+        written.new = written.changed = written.unchanged = written.stale = 0
         return written
 
     # retiring ------------------------------------------------------------------------------------------

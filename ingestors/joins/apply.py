@@ -9,7 +9,7 @@ from types import MappingProxyType
 from graph_schema.claims import Record
 from graph_schema.errors import BadClaim
 from graph_schema.store import Source, Touch, Transaction, Written
-from ingestors.joins import blames, content, places, references, slots, trees
+from ingestors.joins import blames, content, places, references, runs, slots, trees
 from ingestors.joins.rule import Rule
 
 RULES: MappingProxyType[str, Rule] = MappingProxyType(
@@ -21,6 +21,7 @@ RULES: MappingProxyType[str, Rule] = MappingProxyType(
         "place": places.rule,
         "release": places.release,
         "blame": blames.rule,
+        "run_events": runs.rule,
     }
 )
 
@@ -51,6 +52,8 @@ def derive(tx: Transaction, written: Written) -> None:
             outcome = rule(tx, key, touches)
             if outcome.found:
                 written.add(tx.derive(name, key, outcome.found))
+            if outcome.concluded is not None:
+                written.add(tx.conclude(name, key, outcome.concluded))
             written.touched.extend(outcome.also)
     raise BadClaim("derivation does not come to rest; the claims written last contradict each other")
 

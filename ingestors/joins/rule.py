@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from graph_schema.claims import Claim
 from graph_schema.errors import BadClaim
 from graph_schema.store import Derived, KeyedClaim, Touch, Transaction
 
@@ -13,10 +14,15 @@ Found = Mapping[str, Sequence[Derived]]
 
 
 class Outcome(NamedTuple):
-    """What a rule found under a key, and other keys that have to be derived again because of it."""
+    """What a rule found under a key, and other keys that have to be derived again because of it.
+
+    ``concluded``: claims that follow from the key, by the source that they rest on; other rules read them.
+    None where the rule concludes nothing; an empty mapping withdraws what was concluded.
+    """
 
     found: Found
     also: tuple[Touch, ...] = ()
+    concluded: Mapping[str, Sequence[Claim]] | None = None
 
 
 def ref_of(claim: KeyedClaim) -> str:

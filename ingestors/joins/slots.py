@@ -2,31 +2,52 @@
 
 A use joins the occupant with the greatest (from, id) at or before its time that had not ended and is not
 the user's own product. A late occupant moves exactly the uses in its window.
+
+Of a table (:mod:`ingestors.tables`) more is known: what was read before any known write is one version called
+``unobserved``, and the table itself says when it was last written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from graph_schema.claims import Links
+from graph_schema.claims import Claim, Links, States
 from graph_schema.edges import EdgeKind
+from graph_schema.kinds import NodeKind
 from graph_schema.store import Derived, KeyedClaim, Touch, Transaction
 from graph_schema.times import Micros, format_time
 from ingestors.joins.rule import Outcome, ref_of
+from ingestors.tables import TABLE
 
 _PAGE = 16
 #: Above this many changes to one slot, one window over all of them costs less than one each.
 _MANY = 8
+#: What a use says to this rule; the rest of its data are properties of the edge.
+_OURS = frozenset({"edge", "of", "unobserved"})
+#: Under this name the slot's own edges are restated, beside those of its uses.
+_WHOLE = "whole"
 
 
 def rule(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
     """Edges from occupants to the uses whose occupant may have changed."""
     found: dict[str, list[Derived]] = {t.anchor: [] for t in touches if t.anchor}
+    is_table = key.startswith(TABLE)
+    first = _first_write(tx, key) if is_table else None
     for since, until in _windows(tx, key, touches):
         for use in tx.keyed("slot", key, role="uses", since=since, until=until):
             occupant = occupant_for(tx, key, use)
-            found[use.anchor] = [_edge(key, occupant, use)] if occupant is not None else []
-    return Outcome(found)
+            if occupant is not None:
+                found[use.anchor] = [_edge(key, occupant, use)]
+            else:
+                found[use.anchor] = _unobserved(key, use, first)
+    if not is_table:
+        return Outcome(found)
+    found[_WHOLE] = _whole(tx, key, first)
+    return Outcome(found, concluded=_last_write(tx, key))
+
+
+def _first_write(tx: Transaction, key: str) -> Micros | None:
+    return next((o.at for o in tx.keyed("slot", key, role="occupies", limit=1)), None)
 
 
 def _windows(
@@ -42,14 +63,14 @@ def _windows(
     return [(at, window_end(tx, key, at)) for at in starts]
 
 
-def window_end(tx: Transaction, key: str, since: Micros) -> Micros | None:
+def window_end(tx: Transaction, key: str, since: Micros | None) -> Micros | None:
     """The time from which a change at ``since`` can no longer matter; None where it always may.
 
     Later occupants shield later uses. One that never ends and is nobody's product shields all of them; one
     with a producer shields all but that producer's own uses, so two with different producers are needed.
     """
     producer: int | None = None
-    after = since + 1
+    after = None if since is None else since + 1
     while True:
         page = tx.keyed("slot", key, role="occupies", since=after, limit=_PAGE)
         for occupant in page:
@@ -68,12 +89,13 @@ def occupant_for(tx: Transaction, key: str, use: KeyedClaim) -> KeyedClaim | Non
     """Who stood in the slot when it was used."""
     if use.at is None:
         return None
+    producer = use.node if use.by_node is None else use.by_node
     until, limit = use.at + 1, 4
     while True:
         page = tx.keyed("slot", key, role="occupies", until=until, descending=True, limit=limit)
         for occupant in page:
             ended = occupant.until is not None and occupant.until <= use.at
-            own = occupant.by_node is not None and occupant.by_node == use.node
+            own = occupant.by_node is not None and occupant.by_node == producer
             if not ended and not own:
                 return occupant
         if len(page) < limit:
@@ -83,9 +105,47 @@ def occupant_for(tx: Transaction, key: str, use: KeyedClaim) -> KeyedClaim | Non
 
 def _edge(key: str, occupant: KeyedClaim, use: KeyedClaim) -> Derived:
     since, used = occupant.at or 0, use.at or 0
-    properties = {k: v for k, v in use.data.items() if k != "edge"}
+    properties = _properties(use)
     evidence = f"stood in {key} since {format_time(since)}, used at {format_time(used)}"
     edge = Links(
         EdgeKind(use.data["edge"]), ref_of(occupant), ref_of(use), used, None, properties or None, evidence
     )
     return Derived(edge, tuple(sorted({occupant.source, use.source})))
+
+
+def _properties(use: KeyedClaim) -> dict[str, object] | None:
+    return {k: v for k, v in use.data.items() if k not in _OURS} or None
+
+
+def _unobserved(key: str, use: KeyedClaim, first: Micros | None) -> list[Derived]:
+    """What was read before any known write, where the use has a name for it. ``first``: the first write."""
+    nameless = use.data.get("unobserved")
+    if nameless is None or use.at is None:
+        return []
+    evidence = f"used at {format_time(use.at)}; nothing is known to have been in {key} before"
+    edge = Links(EdgeKind(use.data["edge"]), nameless, ref_of(use), use.at, None, _properties(use), evidence)
+    # One HAS for all that came before the first write; a later one, behind nothing but its own products, is
+    # rare and brings its own.
+    late = first is not None and use.at >= first
+    return [Derived(edge, (use.source,)), *(_holds(use) if late else ())]
+
+
+def _holds(use: KeyedClaim) -> list[Derived]:
+    return [Derived(Links(EdgeKind.HAS, use.data["of"], use.data["unobserved"]), (use.source,))]
+
+
+def _whole(tx: Transaction, key: str, first: Micros | None) -> list[Derived]:
+    """The table ``HAS`` its unobserved version while something was read before the first write."""
+    for use in tx.keyed("slot", key, role="uses", until=first, limit=1):
+        if "unobserved" in use.data and use.at is not None:
+            return _holds(use)
+    return []
+
+
+def _last_write(tx: Transaction, key: str) -> dict[str, Sequence[Claim]]:
+    """When the table was last written, as a property that can be asked for: what was not refreshed?"""
+    for last in tx.keyed("slot", key, role="occupies", descending=True, limit=1):
+        if last.at is not None and "of" in last.data:
+            properties = {"lastWrittenAt": format_time(last.at)}
+            return {last.source: [States(NodeKind.DATASET, last.data["of"], properties, last.at)]}
+    return {}

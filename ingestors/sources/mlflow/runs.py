@@ -9,11 +9,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from graph_schema.claims import Claim, Finds, Keyed, Links, Properties, States, uses
+from graph_schema.claims import Claim, Finds, Keyed, Links, Properties, States
 from graph_schema.edges import EdgeKind
 from graph_schema.errors import BadInput
 from graph_schema.kinds import NodeKind
 from graph_schema.times import Micros, format_time, from_millis
+from ingestors import tables
 from ingestors.sources.mlflow import names
 from ingestors.sources.mlflow.names import Names, tidy
 
@@ -207,7 +208,7 @@ def _fact(used: Data) -> Properties:
 
 def _table(tags: Mapping[str, str]) -> str | None:
     namespace, name = tags.get("openlineage.dataset.namespace"), tags.get("openlineage.dataset.name")
-    return f"{namespace}/{name}" if namespace and name else None
+    return f"{namespace}/{name}" if namespace and name and tidy("dataset", f"{namespace}/{name}") else None
 
 
 def _input_claims(
@@ -224,7 +225,7 @@ def _input_claims(
         if "://" in used["source"]:
             claims.append(Finds("uri", used["source"], content))
     if table is not None and start is not None:
-        claims.append(uses(f"dataset:{table}", run, start, EdgeKind.INPUT_TO, about))
+        claims.append(tables.read(table, run, start, properties=about))
     if content is None and table is None and commit is not None and is_dirty is not True:
         path, told_by = _path(used)
         if path is not None:
