@@ -99,10 +99,30 @@ def finish(tx: Transaction, report: Report) -> None:
     elif not report.stopped:
         status.last_success, status.last_error, status.last_error_at = status.last_finished, None, None
     tx.service_put(STATUS, report.source, msgspec.to_builtins(status))
+    _put(tx, report)
+    past = [key for key, _ in tx.service_list(HISTORY, prefix=f"{report.source}/", limit=KEEP * 2)]
+    for key in past[:-KEEP]:
+        tx.service_delete(HISTORY, key)
+
+
+def interrupted(tx: Transaction, source: str, type: str, started: Micros, run: int, by: str) -> None:
+    """Remember a run that nobody brought to an end: whoever carried it out is gone."""
+    lines = tx.service_list(HISTORY, prefix=f"{source}/", limit=KEEP * 2)
+    if any(line.get("run") == run for _, line in lines):
+        # All was done but to give the lease back.
+        return
+    error = f"interrupted: {by or 'its process'} ended, or was not heard of any more"
+    _put(tx, Report(source=source, type=type, started=started, run=run, error=error))
+
+
+def _put(tx: Transaction, report: Report) -> None:
     line = msgspec.to_builtins(report)
     # The status has the last ones; a hundred copies help nobody.
     del line["coverage"]
     tx.service_put(HISTORY, f"{report.source}/{report.started:020d}", line)
-    past = [key for key, _ in tx.service_list(HISTORY, prefix=f"{report.source}/", limit=KEEP * 2)]
-    for key in past[:-KEEP]:
-        tx.service_delete(HISTORY, key)
+
+
+def history(store: GraphStore, source: str, first: int = 20) -> list[Report]:
+    """The last ingestions of a source, the newest first; at most :data:`KEEP` are remembered."""
+    lines = store.service(HISTORY, prefix=f"{source}/", limit=KEEP * 2)
+    return [msgspec.convert(line, Report) for _, line in reversed(lines[-first:])]

@@ -12,6 +12,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -93,33 +94,37 @@ class Leases:
         self.holder = holder or f"{socket.gethostname()}, process {os.getpid()}"
         self._place = here() if place is None else place
         self._store = store
-        self._clock = clock
+        self.clock = clock
         self._beats = beats
         self._lock = threading.Lock()
         self._held: dict[str, Held] = {}
+        self._dropped: dict[str, int] = {}
         self._seen: dict[str, tuple[tuple[int, Micros], float]] = {}
+        # Until the store has told its time, this machine's.
+        self._ahead = time.time_ns() // 1000 - round(clock() * 1_000_000)
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
 
     # --- asking ------------------------------------------------------------------------------------------
 
-    def acquire(self, key: str, also: Callable[[Transaction], bool] | None = None) -> Held | None:
-        """The lease, or None while somebody else holds it. ``also`` runs in the same transaction, before it
-        is granted; where it says False nothing is granted. Raises StoreError."""
-        now = self._clock()
+    def acquire(self, key: str, also: Callable[[Transaction, int], bool] | None = None) -> Held | None:
+        """The lease, or None while somebody holds it, be it this process. ``also`` runs in the transaction
+        that grants it, with its token; where it says False nothing is granted. Raises StoreError."""
+        now = self.clock()
 
         def work(tx: Transaction) -> int | None:
             held = Grant.read(tx.service_get(COLLECTION, key))
-            if not self._is_free(key, held, now) or (also is not None and not also(tx)):
-                return None
             token = 1 if held is None else held.token + 1
+            if not self._is_free(key, held, now) or (also is not None and not also(tx, token)):
+                return None
+            self._told(tx)
             tx.service_put(COLLECTION, key, self._grant(token, tx.now))
             return token
 
         token = self._store.transact(work)
         if token is None:
             return None
-        mine = Held(key, token, now, self.duration, self._clock)
+        mine = Held(key, token, now, self.duration, self.clock)
         with self._lock:
             self._held[key] = mine
             if self._beats and self._thread is None:
@@ -131,10 +136,18 @@ class Leases:
         """The lease as it stands, and whether it could be had; without waiting for any writer."""
         found = dict(self._store.service(COLLECTION, prefix=key, limit=1)).get(key)
         grant = Grant.read(found)
-        return grant, self._is_free(key, grant, self._clock())
+        return grant, self._is_free(key, grant, self.clock())
+
+    def _told(self, tx: Transaction) -> None:
+        self._ahead = tx.now - round(self.clock() * 1_000_000)
+
+    @property
+    def now(self) -> Micros:
+        """The store's time, as the last transaction told it and the steady clock has gone on since."""
+        return round(self.clock() * 1_000_000) + self._ahead
 
     def _is_free(self, key: str, held: Grant | None, now: float) -> bool:
-        if held is None or held.until == 0 or is_dead(held.place):
+        if held is None or held.until == 0 or is_dead(held.place) or self._dropped.get(key) == held.token:
             return True
         mark = (held.token, held.until)
         with self._lock:
@@ -159,10 +172,11 @@ class Leases:
             holding = list(self._held.values())
         if not holding:
             return
-        began = self._clock()
+        began = self.clock()
 
         def work(tx: Transaction) -> set[str]:
             kept = set()
+            self._told(tx)
             for mine in holding:
                 grant = Grant.read(tx.service_get(COLLECTION, mine.key))
                 if grant is not None and grant.token == mine.token and grant.until:
@@ -206,7 +220,12 @@ class Leases:
                 tx.service_put(COLLECTION, mine.key, msgspec.to_builtins(Grant(token=mine.token, until=0)))
             return True
 
-        return self._store.transact(work)
+        try:
+            return self._store.transact(work)
+        except StoreError:
+            # Nobody renews it any more; others wait until it has run out, and we need not.
+            self._dropped[mine.key] = mine.token
+            raise
 
     def _beat(self) -> None:
         while not self._closed.wait(self.duration / 3):

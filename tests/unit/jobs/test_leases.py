@@ -132,7 +132,7 @@ def test_a_holder_with_a_longer_lease_is_given_its_time(process: Process, steady
 def test_a_condition_is_looked_at_under_the_lock(process: Process, store: GraphStore) -> None:
     ada = process("ada")
 
-    assert ada.acquire(KEY, lambda tx: False) is None
+    assert ada.acquire(KEY, lambda tx, token: False) is None
     assert store.service(COLLECTION) == []
 
 
