@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from app.errors import ConfigError
+from graph_schema.errors import BadInput
+from ingestors.every import duration
 
 FILE_NAME = "kinlore.toml"
 STORE_SCHEMES = ("sqlite", "neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
@@ -89,6 +91,40 @@ class ModelSettings(_Section):
     champion: tuple[str, ...] = ("champion", "production", "prod")
 
 
+class JobSettings(_Section):
+    """``[jobs]``: how a server pulls the sources. ``lease``: how long one that falls silent keeps a source;
+    ``share``: of the time, how much may be spent in pulling a source before its interval is stretched."""
+
+    lease: str = "15s"
+    share: float = Field(0.5, gt=0, le=1)
+
+    @field_validator("lease")
+    @classmethod
+    def _some_time(cls, text: str) -> str:
+        seconds(text, least=2)
+        return text
+
+
+class RunSettings(_Section):
+    """``[runs]``: after how long a run that is still RUNNING and not heard of counts as stalled."""
+
+    stalled_after: str = "24h"
+
+    @field_validator("stalled_after")
+    @classmethod
+    def _some_time(cls, text: str) -> str:
+        seconds(text)
+        return text
+
+
+def seconds(text: str, least: float = 1) -> float:
+    """Seconds of a duration such as 30s. Raises ValueError, as pydantic wants it."""
+    try:
+        return duration(text, least)
+    except BadInput as problem:
+        raise ValueError(str(problem)) from None
+
+
 class NotifySettings(BaseModel):
     """``[[notify]]``: a channel. Its other keys are its own."""
 
@@ -106,6 +142,8 @@ class Settings(_Section):
     sources: tuple[dict[str, Any], ...] = ()
     environments: EnvironmentSettings = EnvironmentSettings()
     models: ModelSettings = ModelSettings()
+    jobs: JobSettings = JobSettings()
+    runs: RunSettings = RunSettings()
     notify: tuple[NotifySettings, ...] = ()
 
 

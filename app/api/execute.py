@@ -28,6 +28,7 @@ from graphql import (
     is_specified_scalar_type,
 )
 from graphql.execution.collect_fields import FieldDetailsList, collect_subfields
+from graphql.execution.values import get_argument_values
 from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.schema.schema_converter import GraphQLCoreConverter
@@ -36,8 +37,9 @@ from strawberry.types.scalar import identity
 
 from app.api.fields import Ask, Context
 
-Batch = Callable[[Ask, list[Any]], Sequence[Any]]
-"""From a root field's view of the graph and all parents of a level to their values, in order."""
+Batch = Callable[..., Sequence[Any]]
+"""From a root field's view of the graph, all parents of a level and the field's arguments by name to the
+values, in order."""
 
 
 def batched(batch: Batch, description: str | None = None) -> Any:
@@ -146,7 +148,11 @@ class _Level:
         declared: StrawberryField = field.extensions[GraphQLCoreConverter.DEFINITION_BACKREF]
         batch: Batch | None = declared.metadata.get("batch")
         if batch is not None:
-            values: Sequence[Any] = batch(self.ask, parents)
+            # Only what takes arguments is asked for them.
+            given = (
+                get_argument_values(field, nodes[0].node, self.executor.variable_values) if field.args else {}
+            )
+            values: Sequence[Any] = batch(self.ask, parents, **given)
         else:
             values = list(map(attrgetter(declared.python_name), parents))
         return self.complete(field.type, values, nodes)

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from itertools import count
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from graphql.pyutils import Path
 
@@ -21,11 +21,25 @@ Link = tuple[Edge, Node]
 """An edge and the node at its other end."""
 
 
+class Jobs(Protocol):
+    """What pulls the sources where it is asked to; only a server that runs them has one."""
+
+    def ask(self, name: str, *, full: bool = False, accept_retirement: bool = False) -> int:
+        """Ingest a source now; the number of the run. Raises StoreBusy."""
+
+
 class Ask:
     """One root field's view of the graph: the store, who asks, and the moment they ask about."""
 
-    def __init__(self, store: GraphStore, spaces: Spaces, sources: Callable[[], Sequence[Any]]) -> None:
+    def __init__(
+        self,
+        store: GraphStore,
+        spaces: Spaces,
+        sources: Callable[[], Sequence[Any]],
+        jobs: Jobs | None = None,
+    ) -> None:
         self.store = store
+        self.jobs = jobs
         self.spaces = spaces
         self.sources = sources
         self.moment: Moment = NOW
