@@ -8,6 +8,7 @@ from typing import Any, NewType
 
 import strawberry
 
+from app.lineage.identity import Identity
 from graph_schema.edges import EDGES, EdgeKind
 from graph_schema.errors import BadInput
 from graph_schema.kinds import KINDS, NodeKind
@@ -55,6 +56,7 @@ _enum(NodeKind, KINDS)
 _enum(EdgeKind, EDGES)
 _enum(Direction, description="BOTH is the upstream walk and the downstream walk, not a zig-zag.")
 _enum(FilterOp)
+_enum(Identity, description="How two things stand to each other.")
 _enum(Order, name="NodeOrderField")
 
 

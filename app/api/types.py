@@ -11,10 +11,11 @@ from graphql import lexicographic_sort_schema, print_schema
 from strawberry.extensions import ValidationCache
 from strawberry.schema.config import StrawberryConfig
 
-from app.api import fields, queries
+from app.api import fields, mutations, queries
 from app.api.checks import CheckedSchema, Checks
 from app.api.execute import LevelByLevel, batched
 from app.api.inputs import JSON, SCALARS, DateTime, LineageTable
+from app.lineage.identity import Identity
 from graph_schema.edges import EdgeKind
 from graph_schema.kinds import KINDS, NodeKind
 from graph_schema.values import Direction
@@ -188,6 +189,31 @@ class SourceStatus:
     coverage: list[str]
 
 
+@_described
+class IdentityAnswer:
+    """How two things stand to each other, and why: a line for each claim that says so, in order."""
+
+    left: Node
+    right: Node
+    identity: Identity
+    because: list[str]
+
+
+@_described
+class Correction:
+    """What somebody said: that two things are the same or apart, who owns a thing, which label it carries."""
+
+    id: strawberry.ID = _field("What it is withdrawn by.")
+    verdict: str = _field("same, apart, owner or tag.")
+    a: strawberry.ID = _field("What it is about.")
+    b: strawberry.ID = _field("The other thing, the owner, or the label.")
+    by: str | None
+    why: str | None
+    role: str | None
+    at: DateTime
+    changed: bool = _field("Whether saying it, or taking it back, changed the graph.")
+
+
 @strawberry.type
 class Query:
     """The questions; ``queries`` answers them."""
@@ -215,6 +241,31 @@ class Query:
         resolver=queries.paths,
     )
     sources: list[SourceStatus] = _field(resolver=queries.sources)
+    identity: IdentityAnswer = _field(
+        "Why two names are one thing, or why they are not.", resolver=mutations.identity
+    )
+    corrections: list[Correction] = _field(
+        "Everything that people have said and not withdrawn, oldest first.", resolver=mutations.said
+    )
+
+
+def _change(description: str, resolver: Any) -> Any:
+    return strawberry.mutation(description=description, resolver=resolver)
+
+
+@strawberry.type
+class Mutation:
+    """What can be changed; ``mutations`` does it. Each answers with what it changed."""
+
+    same: Correction = _change(
+        "Two things are one, whatever sources say. It stands until it is withdrawn.", mutations.same
+    )
+    apart: Correction = _change("Two things are not one, whatever sources and rules say.", mutations.apart)
+    withdraw: Correction = _change("Take a correction back.", mutations.withdraw)
+    set_owner: Correction = _change(
+        "A person or team (email=…, github.login=…, team=…) owns a thing.", mutations.set_owner
+    )
+    tag: Correction = _change("A thing carries a label.", mutations.tag)
 
 
 #: Fields of one kind beyond those of every node: their types and how they are resolved.
@@ -237,6 +288,7 @@ def schema() -> CheckedSchema:
     """The schema; it executes too."""
     return CheckedSchema(
         query=Query,
+        mutation=Mutation,
         types=[_type_of(kind) for kind in NodeKind],
         extensions=[Checks, ValidationCache],
         execution_context_class=LevelByLevel,

@@ -25,6 +25,9 @@ from app.cli.group import Commands
             "find": ("app.cli.find", "List nodes of a kind, with conditions."),
             "paths": ("app.cli.paths", "Show the shortest ways from one thing to another."),
         },
+        "Correct": {
+            "identity": ("app.cli.identity", "See why two names are one thing, and correct it."),
+        },
         "Look after": {
             "sources": ("app.cli.sources", "Show how the sources stand."),
             "doctor": ("app.cli.doctor", "Check settings, store and every connection."),

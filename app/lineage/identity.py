@@ -49,7 +49,7 @@ def explain(store: GraphStore, a: str, b: str, *, spaces: Spaces = None) -> Expl
 
 def spelled(node: Node, text: str) -> str:
     """The identifier of the node that a text is; its leading one where the text is only part of one."""
-    return text if is_normal(text) and text in node.identifiers else node.id
+    return text if "=" in text and is_normal(text) and text in node.identifiers else node.id
 
 
 def judge(left: Node, right: Node, names: Sequence[str], bonds: Sequence[Bond]) -> tuple[Identity, list[str]]:

@@ -235,7 +235,8 @@ def test_more_paths_than_an_int_holds_are_not_counted(container: Container, quer
         ("{ find(kind: ROCKET) { nodes { id } } }", "BAD_INPUT", "ROCKET"),
         ("{ nodde { id } }", "BAD_INPUT", "Cannot query field 'nodde' on type 'Query'."),
         ("{ node", "BAD_INPUT", "Syntax Error"),
-        ("mutation { x }", "BAD_INPUT", "mutation operation is not supported"),
+        ("mutation { x }", "BAD_INPUT", "Cannot query field 'x' on type 'Mutation'."),
+        ("subscription { x }", "BAD_INPUT", "subscription operation is not supported"),
     ],
 )
 def test_expected_failures_have_a_code(query: Query, text: str, code: str, said: str) -> None:

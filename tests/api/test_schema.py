@@ -12,17 +12,21 @@ import app.api
 from app.api import fields, queries
 from app.api.status import SourceStatus
 from app.api.types import schema, sdl
+from app.lineage.identity import Explained
 from app.lineage.paths import Paths
 from graph_schema.edges import EdgeKind
 from graph_schema.kinds import NodeKind
 from graph_schema.values import Edge, Node
+from ingestors.corrections import Correction
 
 COMMITTED = Path(app.api.__file__).with_name("schema.graphql")
 
 #: The values behind each type, for looking whether they have what the schema promises.
 BEHIND: dict[str, type] = {
     "Alias": fields.Alias,
+    "Correction": Correction,
     "Edge": Edge,
+    "IdentityAnswer": Explained,
     "Identifier": fields.IdentifierView,
     "Lineage": fields.LineageAnswer,
     "LineageNode": fields.LineageNode,
@@ -63,7 +67,7 @@ def object_types() -> list[GraphQLObjectType]:
 def test_every_field_has_a_value(kind: GraphQLObjectType) -> None:
     for declared in schema().get_type_by_name(kind.name).fields:  # type: ignore[union-attr]
         name = declared.python_name
-        if kind.name == "Query":
+        if kind.name in ("Query", "Mutation"):
             assert declared.base_resolver is not None
         elif declared.base_resolver is not None:
             # What is resolved for one object only would not be called below a root field.

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 
+import click
 import pytest
 
 from app.cli import cli
@@ -44,9 +45,20 @@ def test_help_shows_the_six_first_and_groups_the_rest(kinlore: Kinlore) -> None:
     assert "Ask:" in rest and "Look after:" in rest
 
 
-@pytest.mark.parametrize("name", cli.list_commands(None))  # type: ignore[arg-type]
-def test_every_command_has_help_json_and_config(kinlore: Kinlore, name: str) -> None:
-    outcome = kinlore(name, "--help")
+def command_lines() -> list[str]:
+    """Every command; for a group, each of its commands."""
+    context = click.Context(cli)
+    found = []
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        inner = command.list_commands(context) if isinstance(command, click.Group) else [""]
+        found += [f"{name} {each}".strip() for each in inner]
+    return found
+
+
+@pytest.mark.parametrize("line", command_lines())
+def test_every_command_has_help_json_and_config(kinlore: Kinlore, line: str) -> None:
+    outcome = kinlore(*line.split(), "--help")
 
     assert outcome.code == 0
     assert "--json" in outcome.out and "--config" in outcome.out
