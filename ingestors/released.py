@@ -76,8 +76,8 @@ def image_slot(repository: str, tag: str) -> str:
 def package(text: str) -> tuple[Thing | None, str | None]:
     """What an artifact id of CDEvents names: a thing, or a slot to ask.
 
-    It is a package URL, ``pkg:oci/churn@sha256%3A…?repository_url=…&tag=…`` (a tag beside a digest is ignored:
-    it says where the image was found, not which it is) or ``pkg:mlflow/churn@3``, or a bare digest.
+    It is a package URL, ``pkg:oci/churn@sha256%3A…?repository_url=…&tag=…`` (a tag beside a digest is
+    ignored: it says where the image was found, not which it is) or ``pkg:mlflow/churn@3``, or a bare digest.
     Other kinds of packages name nothing that the graph holds: (None, None).
     """
     text = text.strip()
@@ -105,7 +105,7 @@ def package(text: str) -> tuple[Thing | None, str | None]:
 
 def model(text: str) -> Thing | None:
     """The model version that a text names: ``churn/3``, ``models:/churn/3``, ``models:/m-…``, or a place in
-    MLflow's artifact store that belongs to one logged model. None for an alias, a stage, any other address."""
+    MLflow's artifact store that belongs to one logged model. None for aliases, stages, other addresses."""
     text = text.strip()
     scheme, colon, rest = text.partition(":/")
     if match := _LOGGED_MODEL.search(text):
