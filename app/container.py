@@ -14,7 +14,11 @@ from app.settings import Loaded, Settings, StoreSettings
 from graph_schema.errors import BadInput
 from graph_schema.store import GraphStore
 from ingestors import registry
+from ingestors.inbox import Inbox
 from ingestors.source import Source
+
+#: Sources that need no settings: what they take is for every Kinlore.
+IMPLICIT = ("capture",)
 
 
 class Configured(msgspec.Struct, frozen=True):
@@ -37,7 +41,14 @@ class Container:
     def __init__(self, loaded: Loaded) -> None:
         self.loaded = loaded
         self.sources = [self._source(number, table) for number, table in enumerate(self.settings.sources)]
+        named = {configured.name for configured in self.sources}
+        self.implicit = [
+            self._source(0, {"type": name, "name": name})
+            for name in IMPLICIT
+            if name in registry.BUILT_IN and name not in named
+        ]
         self._store: GraphStore | None = None
+        self._inbox: Inbox | None = None
 
     @property
     def settings(self) -> Settings:
@@ -58,9 +69,22 @@ class Container:
         self._store.migrate()
         return self._store
 
+    @property
+    def inbox(self) -> Inbox:
+        """Where what is pushed is kept until it is applied."""
+        if self._inbox is None:
+            self._inbox = Inbox(self.store)
+        return self._inbox
+
+    @property
+    def receivers(self) -> list[Source]:
+        """The sources that take requests."""
+        found = (configured.source for configured in (*self.sources, *self.implicit))
+        return [source for source in found if source is not None and source.accepts]
+
     def source(self, name: str) -> Configured:
         """The source of this name. Raises BadInput naming those there are."""
-        for configured in self.sources:
+        for configured in (*self.sources, *self.implicit):
             if configured.name == name:
                 return configured
         known = ", ".join(c.name for c in self.sources) or "none; `kinlore init` finds some"
@@ -78,7 +102,9 @@ class Container:
         return Configured(config.name, type_name, config.space, source, disabled)
 
     def close(self) -> None:
-        """Release what is open."""
+        """Release what is open; what was taken in is stored before."""
+        if self._inbox is not None:
+            self._inbox.close()
         for configured in self.sources:
             if configured.source is not None:
                 configured.source.close()

@@ -99,6 +99,42 @@ def finish(tx: Transaction, report: Report) -> None:
     elif not report.stopped:
         status.last_success, status.last_error, status.last_error_at = status.last_finished, None, None
     tx.service_put(STATUS, report.source, msgspec.to_builtins(status))
+    _remember(tx, report)
+
+
+def begin_pushed(tx: Transaction, ref: contract.Source, instance: str | None, pulls: bool) -> Start:
+    """Note that what was pushed to a source is being applied. A source that is pulled as well keeps to its
+    last pull: a delivery is no substitute for one."""
+    if not pulls:
+        return begin(tx, ref, instance, ())
+    return Start(
+        started=tx.now,
+        first=False,
+        cursor=None,
+        redaction_key=redaction_key(tx),
+        letters=_letters(tx, ref.name),
+        gone={},
+        coverage=[],
+    )
+
+
+def finish_pushed(tx: Transaction, report: Report, last_delivery: Micros | None, pulls: bool) -> None:
+    """Remember how that went, as :func:`finish` does."""
+    if not pulls:
+        finish(tx, report)
+    held = tx.service_get(STATUS, report.source)
+    status = Status(name=report.source, type=report.type) if held is None else Status.read(held)
+    if last_delivery is not None:
+        status.last_delivery = max(last_delivery, status.last_delivery or 0)
+    if pulls:
+        status.dead_letters = len(_letters(tx, report.source))
+        if report.error is not None:
+            status.last_error, status.last_error_at = report.error, tx.now
+        _remember(tx, report)
+    tx.service_put(STATUS, report.source, msgspec.to_builtins(status))
+
+
+def _remember(tx: Transaction, report: Report) -> None:
     _put(tx, report)
     past = [key for key, _ in tx.service_list(HISTORY, prefix=f"{report.source}/", limit=KEEP * 2)]
     for key in past[:-KEEP]:

@@ -29,7 +29,8 @@ class Progress(Protocol):
 class Report(msgspec.Struct, kw_only=True):
     """The outcome of one ingestion. Counts of records by outcome and of graph elements by change.
 
-    ``items``: what the source delivered. ``dead_letters``: items refused, each kept with its reason.
+    ``items``: what the source delivered, in so many ``deliveries`` where it was pushed.
+    ``dead_letters``: items refused, each kept with its reason.
     ``error``: why it ended before its time, in one line. ``stopped``: somebody asked it to stop.
     ``duration`` is in seconds, ``started`` in microseconds; ``run`` is the token of the lease it ran under.
     """
@@ -38,6 +39,7 @@ class Report(msgspec.Struct, kw_only=True):
     type: str
     started: Micros = 0
     run: int | None = None
+    deliveries: int = 0
     items: int = 0
     new: int = 0
     changed: int = 0
@@ -113,7 +115,8 @@ class Report(msgspec.Struct, kw_only=True):
 
 class Status(msgspec.Struct, kw_only=True):
     """How a source stands. Times are microseconds; ``counts`` are those of the last ingestion that did
-    not fail; while there was none, of the last."""
+    not fail; while there was none, of the last. ``last_delivery``: when the last thing that was pushed
+    arrived."""
 
     name: str
     type: str
@@ -124,6 +127,7 @@ class Status(msgspec.Struct, kw_only=True):
     last_success: Micros | None = None
     last_error: str | None = None
     last_error_at: Micros | None = None
+    last_delivery: Micros | None = None
     dead_letters: int = 0
     counts: dict[str, int] = msgspec.field(default_factory=dict)
     coverage: list[str] = msgspec.field(default_factory=list)
