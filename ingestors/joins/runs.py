@@ -8,7 +8,8 @@ The data of such a claim (role: the type of the event, ``at``: its time, ``ref``
 
 - ``properties``: of the job run. The later wins, objects are merged one level deep.
 - ``try``: which try of a task this run is; gathered under ``tries``.
-- ``says``: claims (:data:`graph_schema.claims.Claim`) that need no other event; a link's time is the run's.
+- ``says``: claims (:data:`graph_schema.claims.Claim`) that need no other event. A link of the run is as old
+  as the run.
 - ``reads``: tables, each with its own version where it has one.
 - ``writes``: tables likewise, each with properties of the version and, per table that it was made ``from``,
   pairs of columns.
@@ -69,7 +70,7 @@ def conclusions(events: Sequence[KeyedClaim]) -> list[Claim]:
     writes = _by_table(events, "writes")
     return [
         _job_run(me, events, span, list(writes)),
-        *_said(events, span),
+        *_said(me, events, span),
         *_reads(me, events, span),
         *(_writes(me, events, span, writes) if span.wrote is not None else ()),
     ]
@@ -114,14 +115,15 @@ def _merge(held: Properties, more: Mapping[str, Any]) -> None:
         held[key] = {**before, **value} if isinstance(before, dict) and isinstance(value, dict) else value
 
 
-def _said(events: Sequence[KeyedClaim], span: Span) -> list[Claim]:
+def _said(me: str, events: Sequence[KeyedClaim], span: Span) -> list[Claim]:
     """What single events say: each thing once, as the last of them says it."""
     said: dict[tuple[Any, ...], Claim] = {}
     for each in events:
         for claim in msgspec.convert(list(each.data.get("says") or ()), list[Claim]):
             if isinstance(claim, Links):
-                since = span.began if claim.since is None else claim.since
-                said[claim.kind, claim.src, claim.dst] = msgspec.structs.replace(claim, since=since)
+                if me in (claim.src, claim.dst):
+                    claim = msgspec.structs.replace(claim, since=span.began)
+                said[claim.kind, claim.src, claim.dst] = claim
             elif isinstance(claim, States):
                 said["states", claim.id] = msgspec.structs.replace(claim, at=each.at)
             elif isinstance(claim, Names):

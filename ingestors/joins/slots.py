@@ -9,9 +9,10 @@ Of a table (:mod:`ingestors.tables`) more is known: what was read before any kno
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
-from graph_schema.claims import Claim, Links, States
+from graph_schema.claims import Claim, Links, Names, States
 from graph_schema.edges import EdgeKind
 from graph_schema.kinds import NodeKind
 from graph_schema.store import Derived, KeyedClaim, Touch, Transaction
@@ -24,8 +25,6 @@ _PAGE = 16
 _MANY = 8
 #: What a use says to this rule; the rest of its data are properties of the edge.
 _OURS = frozenset({"edge", "of", "unobserved"})
-#: Under this name the slot's own edges are restated, beside those of its uses.
-_WHOLE = "whole"
 
 
 def rule(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
@@ -42,8 +41,7 @@ def rule(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
                 found[use.anchor] = _unobserved(key, use, first)
     if not is_table:
         return Outcome(found)
-    found[_WHOLE] = _whole(tx, key, first)
-    return Outcome(found, concluded=_last_write(tx, key))
+    return Outcome(found, concluded=_of_table(tx, key, first))
 
 
 def _first_write(tx: Transaction, key: str) -> Micros | None:
@@ -119,33 +117,37 @@ def _properties(use: KeyedClaim) -> dict[str, object] | None:
 
 def _unobserved(key: str, use: KeyedClaim, first: Micros | None) -> list[Derived]:
     """What was read before any known write, where the use has a name for it. ``first``: the first write."""
-    nameless = use.data.get("unobserved")
-    if nameless is None or use.at is None:
+    if use.at is None or "unobserved" not in use.data or (first is not None and use.at > first):
+        # Behind the first write there may be nothing but its own products, which are not nothing.
         return []
     evidence = f"used at {format_time(use.at)}; nothing is known to have been in {key} before"
-    edge = Links(EdgeKind(use.data["edge"]), nameless, ref_of(use), use.at, None, _properties(use), evidence)
-    # One HAS for all that came before the first write; a later one, behind nothing but its own products, is
-    # rare and brings its own.
-    late = first is not None and use.at >= first
-    return [Derived(edge, (use.source,)), *(_holds(use) if late else ())]
+    version, properties = use.data["unobserved"], _properties(use)
+    edge = Links(EdgeKind(use.data["edge"]), version, ref_of(use), use.at, None, properties, evidence)
+    return [Derived(edge, (use.source,))]
 
 
-def _holds(use: KeyedClaim) -> list[Derived]:
-    return [Derived(Links(EdgeKind.HAS, use.data["of"], use.data["unobserved"]), (use.source,))]
-
-
-def _whole(tx: Transaction, key: str, first: Micros | None) -> list[Derived]:
-    """The table ``HAS`` its unobserved version while something was read before the first write."""
-    for use in tx.keyed("slot", key, role="uses", until=first, limit=1):
-        if "unobserved" in use.data and use.at is not None:
-            return _holds(use)
-    return []
-
-
-def _last_write(tx: Transaction, key: str) -> dict[str, Sequence[Claim]]:
-    """When the table was last written, as a property that can be asked for: what was not refreshed?"""
+def _of_table(tx: Transaction, key: str, first: Micros | None) -> dict[str, list[Claim]]:
+    """What follows for the table itself: that it has an unobserved version while something uses it, and when
+    it was last written, as a property that can be asked for: what was not refreshed?"""
+    concluded: dict[str, list[Claim]] = defaultdict(list)
+    for use in _before(tx, key, first):
+        if "unobserved" in use.data and occupant_for(tx, key, use) is None:
+            version = use.data["unobserved"]
+            concluded[use.source] += [
+                Names(NodeKind.DATASET_VERSION, (version,)),
+                Links(EdgeKind.HAS, use.data["of"], version),
+            ]
+            break
     for last in tx.keyed("slot", key, role="occupies", descending=True, limit=1):
         if last.at is not None and "of" in last.data:
             properties = {"lastWrittenAt": format_time(last.at)}
-            return {last.source: [States(NodeKind.DATASET, last.data["of"], properties, last.at)]}
-    return {}
+            concluded[last.source].append(States(NodeKind.DATASET, last.data["of"], properties, last.at))
+    return concluded
+
+
+def _before(tx: Transaction, key: str, first: Micros | None) -> list[KeyedClaim]:
+    """One use from before the first write, or those of the same time, which may have been the writer's."""
+    before = tx.keyed("slot", key, role="uses", until=first, limit=1)
+    if before or first is None:
+        return before
+    return tx.keyed("slot", key, role="uses", since=first, until=first + 1)
