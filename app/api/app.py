@@ -11,7 +11,8 @@ from fastapi import FastAPI, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from app.api import access, graphql, pages
-from app.api.fields import Ask
+from app.api.fields import Ask, Jobs
+from app.api.metrics import metrics
 from app.api.status import source_statuses
 from app.api.threads import Threads
 from app.api.types import sdl
@@ -27,14 +28,15 @@ MAX_BODY = 1_000_000
 _PAGE_NODES, _PAGE_HOPS = 300, 20
 
 
-def create_app(container: Container) -> FastAPI:
-    """The service over a container. Raises ConfigError where it would be open to strangers."""
+def create_app(container: Container, jobs: Jobs | None = None) -> FastAPI:
+    """The service over a container. ``jobs`` ingests where it is asked to; without, nothing is ingested.
+    Raises ConfigError where it would be open to strangers."""
     access.check_openness(container.settings.server)
 
     # The generated documentation pages load scripts from elsewhere, so there are none.
     app = FastAPI(title="Kinlore", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(access.Access, server=container.settings.server)
-    service = _Service(container, Threads())
+    service = _Service(container, Threads(), jobs)
     app.add_api_route("/graphql", service.graphql, methods=["POST"])
     app.add_api_route("/graphql", service.graphql_page, methods=["GET"])
     app.add_api_route("/", service.home, methods=["GET"])
@@ -62,12 +64,13 @@ def _html(text: str, status: int = 200) -> Response:
 
 
 class _Service:
-    def __init__(self, container: Container, threads: Threads) -> None:
+    def __init__(self, container: Container, threads: Threads, jobs: Jobs | None) -> None:
         self.container = container
         self.threads = threads
+        self.jobs = jobs
 
     def _ask(self) -> Ask:
-        return Ask(self.container.store, None, lambda: source_statuses(self.container))
+        return Ask(self.container.store, None, lambda: source_statuses(self.container), self.jobs)
 
     async def graphql(self, request: Request) -> Response:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -127,7 +130,7 @@ class _Service:
         return await self._told(lambda: (self.container.store.service("source", limit=1), "ready\n")[1])
 
     async def metrics(self) -> Response:
-        return await self._told(self._metrics)
+        return await self._told(lambda: metrics(self.container))
 
     async def _told(self, work: Callable[[], str]) -> Response:
         """Plain text, or 503 and why."""
@@ -135,14 +138,3 @@ class _Service:
             return PlainTextResponse(await self.threads.run(work), headers=access.headers())
         except StoreError as problem:
             return PlainTextResponse(f"{problem}\n", 503, headers=access.headers())
-
-    def _metrics(self) -> str:
-        """In Prometheus' text format."""
-        counts = self.container.store.counts()
-        lines = ["# TYPE kinlore_nodes gauge"]
-        lines += [f'kinlore_nodes{{kind="{kind}"}} {count}' for kind, count in sorted(counts.nodes.items())]
-        lines.append("# TYPE kinlore_edges gauge")
-        lines += [f'kinlore_edges{{kind="{kind}"}} {count}' for kind, count in sorted(counts.edges.items())]
-        lines += ["# TYPE kinlore_records gauge", f"kinlore_records {counts.records}"]
-        lines += ["# TYPE kinlore_revision counter", f"kinlore_revision {counts.revision}"]
-        return "\n".join(lines) + "\n"

@@ -35,7 +35,7 @@ from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.field import StrawberryField
 from strawberry.types.scalar import identity
 
-from app.api.fields import Ask, Context
+from app.api.fields import Context
 
 Batch = Callable[..., Sequence[Any]]
 """From a root field's view of the graph, all parents of a level and the field's arguments by name to the

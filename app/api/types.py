@@ -11,9 +11,10 @@ from graphql import lexicographic_sort_schema, print_schema
 from strawberry.extensions import ValidationCache
 from strawberry.schema.config import StrawberryConfig
 
-from app.api import fields, mutations, queries
+from app.api import fields, ingesting, mutations, queries
 from app.api.checks import CheckedSchema, Checks
 from app.api.execute import LevelByLevel, batched
+from app.api.fields import Context
 from app.api.inputs import JSON, SCALARS, DateTime, LineageTable
 from app.lineage.identity import Identity
 from graph_schema.edges import EdgeKind
@@ -31,6 +32,11 @@ def _described(made: T) -> T:
 def _field(description: str | None = None, **more: Any) -> Any:
     # Any: what a resolver returns stands behind the type and is no instance of it.
     return strawberry.field(description=description, **more)
+
+
+def _history(root: Any, info: strawberry.Info[Context, None], first: int | None = 10) -> Any:
+    # As in ``batched``: only where something else than LevelByLevel executes.
+    return ingesting.history(info.context.of(info.path), [root], first)[0]
 
 
 @strawberry.interface(description="A thing in the graph.")
@@ -170,6 +176,31 @@ class PathResult:
 
 
 @_described
+class Ingestion:
+    """One ingestion of a source, and how it ended. Records by outcome, graph elements by change."""
+
+    started: DateTime
+    duration: float = _field("Seconds.")
+    run: int | None = _field("Its number; grows with every run of the source.")
+    items: int = _field("What the source delivered.")
+    new: int
+    changed: int
+    unchanged: int
+    stale: int = _field("Older than what was held, and left out.")
+    nodes: int
+    edges: int
+    edges_retired: int
+    dead_letters: int = _field("Items that were refused, each kept with its reason.")
+    retired: int = _field("Records that are gone at the source.")
+    returned: int = _field("Records that are there again.")
+    first: bool
+    complete: bool = _field("Whether all of the source was seen, so that what was not seen is gone.")
+    stopped: bool
+    error: str | None
+    warnings: list[str]
+
+
+@_described
 class SourceStatus:
     """A configured source, or one that has written before. counts are those of its last ingestion."""
 
@@ -178,6 +209,21 @@ class SourceStatus:
     space: str
     enabled: bool
     disabled_because: str | None
+    pulls: bool = _field("Whether there is something to pull.")
+    accepts: bool = _field("Whether it is pushed to.")
+    schedule: str | None = _field("How often it is pulled, as configured: 5m, or a cron line in UTC.")
+    interval: float | None = _field(
+        "Seconds between two runs now: longer than the schedule where pulling takes long or fails."
+    )
+    next_run: DateTime | None = _field("Null where no server pulls it by itself.")
+    running: bool = _field("Whether somebody ingests it now.")
+    running_since: DateTime | None
+    running_by: str | None
+    history: list[Ingestion] = strawberry.field(
+        resolver=_history,
+        description="The last ingestions, the newest first; first is at most 100.",
+        metadata={"batch": ingesting.history},
+    )
     last_started: DateTime | None
     last_finished: DateTime | None
     last_success: DateTime | None
@@ -187,6 +233,14 @@ class SourceStatus:
     counts: JSON
     warnings: list[str]
     coverage: list[str]
+
+
+@_described
+class Asked:
+    """An ingestion that was asked for and has begun: history will have it under this number."""
+
+    source: SourceStatus
+    run: int
 
 
 @_described
@@ -266,6 +320,12 @@ class Mutation:
         "A person or team (email=…, github.login=…, team=…) owns a thing.", mutations.set_owner
     )
     tag: Correction = _change("A thing carries a label.", mutations.tag)
+    ingest: list[Asked] = _change(
+        "Bring what is new at these sources, or at all that can be pulled, into the graph.\n"
+        "Answers once they have begun. full reads them from the beginning; acceptRetirement believes a\n"
+        "source from which very much vanished at once.",
+        ingesting.ingest,
+    )
 
 
 #: Fields of one kind beyond those of every node: their types and how they are resolved.

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import click
 
@@ -12,15 +15,18 @@ from app.cli.console import options, print_json
 @click.command()
 @click.option("--host", help="The address to listen on; beyond 127.0.0.1 a token is needed.")
 @click.option("--port", type=int, help="The port to listen on.")
+@click.option("--no-jobs", is_flag=True, help="Only answer: pull no source.")
 @options
-def command(host: str | None, port: int | None, config: str | None, as_json: bool) -> int:
-    """Serve GraphQL and the pages until Ctrl-C."""
+def command(host: str | None, port: int | None, no_jobs: bool, config: str | None, as_json: bool) -> int:
+    """Serve GraphQL and the pages, and pull the sources when they are due, until Ctrl-C."""
     from app import settings
     from app.api.access import check_openness
     from app.api.app import create_app
     from app.api.server import listen, serve, url
     from app.cli.stopping import stoppable
     from app.container import Container
+    from app.jobs.scheduler import Scheduler
+    from app.settings import seconds
 
     loaded = settings.load(config, flags={"server.host": host, "server.port": port})
     server = loaded.settings.server
@@ -29,11 +35,37 @@ def command(host: str | None, port: int | None, config: str | None, as_json: boo
         container.migrated()
         listening, port = listen(server.host, server.port)
         address = server.public_url or url(server.host, port)
+        jobs = None
+        if not no_jobs:
+            sources = [configured.source for configured in container.sources if configured.source]
+            how = loaded.settings.jobs
+            jobs = Scheduler(container.store, sources, lease=seconds(how.lease), share=how.share)
         if as_json:
             print_json({"address": address, "openness": openness})
         else:
             click.echo(f"Kinlore serves {address} ({openness}); Ctrl-C ends it")
+            if jobs is not None and jobs.planned:
+                click.echo(f"It pulls {', '.join(_spoken(each) for each in jobs.planned.values())}")
         # What fails while serving is masked in the answer; the log tells the rest.
         logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
-        serve(create_app(container), listening)
+        with _running(jobs):
+            serve(create_app(container, jobs), listening)
     return 0
+
+
+@contextmanager
+def _running(jobs: Any) -> Iterator[None]:
+    """Within, sources are pulled when they are due."""
+    if jobs is None:
+        yield
+        return
+    jobs.start()
+    try:
+        yield
+    finally:
+        jobs.stop()
+
+
+def _spoken(planned: Any) -> str:
+    every = planned.every
+    return f"{planned.name} ({every.text if every.seconds is None else 'every ' + every.text})"

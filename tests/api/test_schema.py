@@ -9,7 +9,7 @@ import pytest
 from graphql import GraphQLInterfaceType, GraphQLObjectType, is_introspection_type
 
 import app.api
-from app.api import fields, queries
+from app.api import fields, ingesting, queries
 from app.api.status import SourceStatus
 from app.api.types import schema, sdl
 from app.lineage.identity import Explained
@@ -18,6 +18,7 @@ from graph_schema.edges import EdgeKind
 from graph_schema.kinds import NodeKind
 from graph_schema.values import Edge, Node
 from ingestors.corrections import Correction
+from ingestors.report import Report
 
 COMMITTED = Path(app.api.__file__).with_name("schema.graphql")
 
@@ -36,6 +37,8 @@ BEHIND: dict[str, type] = {
     "PageInfo": queries.PageInfo,
     "PathResult": Paths,
     "SourceStatus": SourceStatus,
+    "Ingestion": Report,
+    "Asked": ingesting.Asked,
     "Tagging": fields.Tagging,
     **dict.fromkeys(NodeKind, Node),
 }
