@@ -13,6 +13,8 @@ from strawberry.types.nodes import SelectedField
 
 from app.api.fields import Ask, Context, LineageAnswer
 from app.api.inputs import DateTime, NodeOrder, PropertyFilter
+from app.lineage.compare import Comparison
+from app.lineage.compare import compare as comparison
 from app.lineage.lookup import find_one
 from app.lineage.paths import Paths
 from app.lineage.paths import paths as find_paths
@@ -276,6 +278,29 @@ def paths(
     # GraphQL's Int ends here; how many more there are helps nobody.
     because = f"{len(found.paths)} of more than {_MAX_INT:,} paths shown: narrow with maxHops"
     return structs.replace(found, total=None, total_is_exact=False, truncated_because=because)
+
+
+def compare(
+    info: Info,
+    left: strawberry.ID,
+    right: strawberry.ID,
+    left_as_of: DateTime | None = strawberry.UNSET,
+    right_as_of: DateTime | None = strawberry.UNSET,
+    known_at: DateTime | None = strawberry.UNSET,
+) -> Comparison:
+    """``Query.compare``."""
+    ask = _ask(info, known_at=known_at)
+    handles = [
+        find_one(ask.store, name, known_at=ask.moment.known_at, spaces=ask.spaces) for name in (left, right)
+    ]
+    return comparison(
+        ask.store,
+        *handles,
+        left_as_of=None if left_as_of is strawberry.UNSET else left_as_of,
+        right_as_of=None if right_as_of is strawberry.UNSET else right_as_of,
+        known_at=ask.moment.known_at,
+        spaces=ask.spaces,
+    )
 
 
 def sources(info: Info) -> Sequence[Any]:

@@ -23,6 +23,7 @@ from app.cli.group import Commands
         "Ask": {
             "resolve": ("app.cli.resolve", "Find the node behind an identifier."),
             "find": ("app.cli.find", "List nodes of a kind, with conditions."),
+            "compare": ("app.cli.compare", "Show what differs between two things, or between two times."),
             "paths": ("app.cli.paths", "Show the shortest ways from one thing to another."),
         },
         "Correct": {

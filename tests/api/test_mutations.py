@@ -11,7 +11,7 @@ def test_what_is_said_is_listed_explained_and_withdrawn(query: Query) -> None:
     query('mutation { tag(id: "churn", tag: "flaky") { id } }', fails=True)
 
     owned = query(
-        f'mutation {{ setOwner(id: "{VERSION}", owner: "team= growth", role: "on call") {{ id a b changed }}}}'
+        f'mutation {{ setOwner(id: "{VERSION}", owner: "team= growth", role: "pager") {{ id a b changed }} }}'
     )["setOwner"]
     label = query(
         f'mutation {{ tag(id: "{run(2)}", tag: "flaky", by: "ada", why: "3 times") {{ id changed }} }}'
@@ -19,7 +19,7 @@ def test_what_is_said_is_listed_explained_and_withdrawn(query: Query) -> None:
 
     assert (owned["a"], owned["b"], owned["changed"]) == (VERSION, "team=growth", True)
     node = query(f'{{ node(id: "{VERSION}") {{ owners {{ role owner {{ id }} }} }} }}')["node"]
-    assert {"role": "on call", "owner": {"id": "team=growth"}} in node["owners"]
+    assert {"role": "pager", "owner": {"id": "team=growth"}} in node["owners"]
     tags = query(f'{{ node(id: "{run(2)}") {{ tags {{ by evidence tag {{ id }} }} }} }}')["node"]["tags"]
     assert tags == [{"by": "ada", "evidence": "said by a person: 3 times", "tag": {"id": "tag=flaky"}}]
     assert {each["verdict"] for each in query("{ corrections { verdict } }")["corrections"]} == {

@@ -12,6 +12,7 @@ import app.api
 from app.api import fields, ingesting, queries
 from app.api.status import SourceStatus
 from app.api.types import schema, sdl
+from app.lineage.compare import Comparison, Difference
 from app.lineage.identity import Explained
 from app.lineage.paths import Paths
 from graph_schema.edges import EdgeKind
@@ -25,7 +26,9 @@ COMMITTED = Path(app.api.__file__).with_name("schema.graphql")
 #: The values behind each type, for looking whether they have what the schema promises.
 BEHIND: dict[str, type] = {
     "Alias": fields.Alias,
+    "Comparison": Comparison,
     "Correction": Correction,
+    "Difference": Difference,
     "Edge": Edge,
     "IdentityAnswer": Explained,
     "Identifier": fields.IdentifierView,

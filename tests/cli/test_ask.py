@@ -260,3 +260,15 @@ def test_schema_and_migrate(kinlore: Kinlore) -> None:
     assert "mlflow.model_version" in kinlore("schema", "--kinds").out
     assert json.loads(kinlore("schema", "--edges", "--json").out)["edges"][0]["kind"] == "INTRODUCED"
     assert "the store has schema" in kinlore("migrate").out
+
+
+def test_compare(kinlore: Kinlore) -> None:
+    two = kinlore("compare", run(1), run(2))
+    answer = json.loads(kinlore("compare", run(1), run(2), "--json").out)
+    times = kinlore("compare", VERSION, "--left-as-of", "2026-01-01", "--right-as-of", "2026-06-01")
+
+    assert two.code == 0 and two.out.splitlines()[0].split() == ["what", "run", "1", "run", "2"]
+    assert answer["differences"][0]["path"] == "params.lr" and answer["complete"]
+    assert "+ Run run 0 ─PRODUCED→ ModelVersion churn v3" in times.out
+    assert kinlore("compare", run(1)).code == 2
+    assert kinlore("compare", run(1), "mlflow.run_id=nobody").code == 4
