@@ -51,7 +51,9 @@ def read(body: bytes) -> list[Item]:
 
 
 def _items(event: Json) -> Iterator[Item]:
+    """``jobId`` stands in all of them, so that a source can choose by it."""
     at = _time(event)
+    job_id = _job_id(_object(event, "job")) if "job" in event else None
     datasets = [*_listed(event, "inputs"), *_listed(event, "outputs")]
     if "run" in event:
         yield _run_event(event, at)
@@ -64,7 +66,7 @@ def _items(event: Json) -> Iterator[Item]:
     if "job" in event:
         yield from _about_job(_object(event, "job"), event, at)
     for dataset in datasets:
-        yield from _about_dataset(dataset, at)
+        yield from _about_dataset(dataset, at, job_id)
 
 
 def _run_event(event: Json, at: Micros) -> Item:
@@ -184,14 +186,15 @@ def _about_job(job: Json, event: Json, at: Micros) -> Iterator[Item]:
             yield Item(_key(f"job {name}", job_id), "job_facet", at, data)
 
 
-def _about_dataset(dataset: Json, at: Micros) -> Iterator[Item]:
+def _about_dataset(dataset: Json, at: Micros, job_id: str | None) -> Iterator[Item]:
     table = _table(dataset)
-    known = {"tableId": table, "name": dataset.get("name"), "namespace": dataset.get("namespace")}
+    by = {} if job_id is None else {"jobId": job_id}
+    known = {"tableId": table, "name": dataset.get("name"), "namespace": dataset.get("namespace"), **by}
     yield Item(_key("dataset", table), "dataset", at, known)
     facets = _facets(dataset)
     for name in DATASET_FACETS:
         if facet := _shaped(name, _facet(facets, name)):
-            data = {"tableId": table, "facet": name, "body": facet}
+            data = {"tableId": table, "facet": name, "body": facet, **by}
             yield Item(_key(f"dataset {name}", table), "dataset_facet", at, data)
 
 

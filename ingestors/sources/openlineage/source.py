@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 from graph_schema.claims import Claim
+from graph_schema.times import parse_time
 from ingestors.source import Delivery, Item, PushedConfig, Source
 from ingestors.sources.openlineage.claims import (
     dataset_claims,
@@ -18,7 +20,8 @@ from ingestors.sources.openlineage.events import read
 
 
 class OpenLineageConfig(PushedConfig):
-    """Keys of an ``openlineage`` source."""
+    """Keys of an ``openlineage`` source. ``include`` and ``exclude`` are globs on jobs, ``namespace/name``;
+    ``since`` leaves out events from before."""
 
 
 _CLAIMS: dict[str, Callable[[Mapping[str, Any]], Sequence[Claim]]] = {
@@ -43,7 +46,22 @@ class OpenLineageSource(Source):
     accepts = True
 
     def receive(self, delivery: Delivery) -> Sequence[Item]:
-        return read(delivery.body)
+        since = None if self.config.since is None else parse_time(self.config.since)
+        return [
+            item
+            for item in read(delivery.body)
+            if since is None or item.version >= since
+            if self._is_wanted(item.data)
+        ]
+
+    def _is_wanted(self, data: Mapping[str, Any]) -> bool:
+        """What an event says of its data sets comes with its job."""
+        job, config = data.get("jobId"), self.config
+        if job is None:
+            return True
+        if config.include and not any(fnmatchcase(job, glob) for glob in config.include):
+            return False
+        return not any(fnmatchcase(job, glob) for glob in config.exclude)
 
     def to_claims(self, item: Item) -> Sequence[Claim]:
         return _CLAIMS[item.type](item.data)
