@@ -224,31 +224,6 @@ class Comparison:
 
 
 @_described
-class Ingestion:
-    """One ingestion of a source, and how it ended. Records by outcome, graph elements by change."""
-
-    started: DateTime
-    duration: float = _field("Seconds.")
-    run: int | None = _field("Its number; grows with every run of the source.")
-    items: int = _field("What the source delivered.")
-    new: int
-    changed: int
-    unchanged: int
-    stale: int = _field("Older than what was held, and left out.")
-    nodes: int
-    edges: int
-    edges_retired: int
-    dead_letters: int = _field("Items that were refused, each kept with its reason.")
-    retired: int = _field("Records that are gone at the source.")
-    returned: int = _field("Records that are there again.")
-    first: bool
-    complete: bool = _field("Whether all of the source was seen, so that what was not seen is gone.")
-    stopped: bool
-    error: str | None
-    warnings: list[str]
-
-
-@_described
 class SourceStatus:
     """A configured source, or one that has written before. counts are those of its last ingestion."""
 
@@ -257,21 +232,6 @@ class SourceStatus:
     space: str
     enabled: bool
     disabled_because: str | None
-    pulls: bool = _field("Whether there is something to pull.")
-    accepts: bool = _field("Whether it is pushed to.")
-    schedule: str | None = _field("How often it is pulled, as configured: 5m, or a cron line in UTC.")
-    interval: float | None = _field(
-        "Seconds between two runs now: longer than the schedule where pulling takes long or fails."
-    )
-    next_run: DateTime | None = _field("Null where no server pulls it by itself.")
-    running: bool = _field("Whether somebody ingests it now.")
-    running_since: DateTime | None
-    running_by: str | None
-    history: list[Ingestion] = strawberry.field(
-        resolver=_history,
-        description="The last ingestions, the newest first; first is at most 100.",
-        metadata={"batch": ingesting.history},
-    )
     pulls: bool = _field("Whether there is something to pull.")
     accepts: bool = _field("Whether it is pushed to.")
     schedule: str | None = _field("How often it is pulled, as configured: 5m, or a cron line in UTC.")

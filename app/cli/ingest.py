@@ -14,6 +14,8 @@ from app.cli.console import options, print_json, say
 
 #: Seconds until somebody who looks at a terminal hears that nothing answers.
 _PATIENCE = 5.0
+#: Seconds between looks whether somebody else's ingestion has ended.
+_LOOK = 0.25
 
 
 @click.command()
@@ -28,17 +30,19 @@ def command(
 ) -> int:
     """Bring what is new at the sources into the graph: all of them, or those named.
 
-    Ctrl-C ends it after the page at hand; the next time it goes on from there.
+    Ctrl-C ends it after the page at hand; the next time it goes on from there. With KINLORE_URL set, that
+    server does it.
     """
     from app import settings
-    from app.cli.outcome import FAILURE, OK
-    from app.cli.progress import watching
-    from app.container import Container
     from app.errors import ConfigError
-    from ingestors.loop import Policy, ingest
 
     if settings.remote() is not None:
-        raise ConfigError("ingest writes to [store] and not to a server: unset KINLORE_URL")
+        from app.cli.ingest_remote import ingest_remotely
+
+        with _stoppable() as stopped:
+            return ingest_remotely(config, names, full, accept_retirement, as_json, stopped)
+    from app.container import Container
+
     with Container(settings.load(config)) as container, _stoppable() as stopped:
         chosen = [container.source(name) for name in names] or container.sources
         if not chosen:
@@ -47,33 +51,83 @@ def command(
         disabled = [configured for configured in chosen if configured.source is None]
         for configured in disabled:
             say(f"{configured.name}: disabled: {configured.disabled}")
-        store = container.migrated()
-        for configured in chosen:
-            if configured.source is None:
-                continue
-            with watching(quiet=as_json) as progress:
-                report = ingest(
-                    store,
-                    configured.source,
-                    full=full,
-                    accept_retirement=accept_retirement,
-                    progress=progress,
-                    should_stop=stopped,
-                    policy=Policy(patience=_PATIENCE, sleep=_waiting(configured.name)),
-                )
-            reports.append(report)
-            if not as_json:
-                show(report)
-            if report.stopped:
-                break
+        with _runs(container) as runs:
+            for configured in chosen:
+                if configured.source is None or not configured.source.pulls:
+                    continue
+                report = _pull(runs, configured.source, full, accept_retirement, as_json, stopped)
+                if report is None:
+                    break
+                reports.append(report)
+                if not as_json:
+                    show(report)
+                if report.stopped:
+                    break
+    return conclude(reports, as_json, refused=bool(names and disabled))
+
+
+def conclude(reports: list[Any], as_json: bool, refused: bool) -> int:
+    """Say what is to be said at the end; the exit code. ``refused``: something that was asked for by name
+    cannot be done here. Of all sources, it is enough that those which can be read were."""
+    from app.cli.outcome import FAILURE, OK
+
     failed = [report for report in reports if report.error is not None]
     if as_json:
         print_json([plain(report) for report in reports])
     elif len(failed) < len(reports):
         for line in reports[-1].coverage:
             click.echo(line)
-    # What was asked for by name was not done; of all sources, those that can be read were.
-    return FAILURE if failed or not reports or (names and disabled) else OK
+    return FAILURE if failed or not reports or refused else OK
+
+
+@contextmanager
+def _runs(container: Any) -> Iterator[Any]:
+    """What begins and ends ingestions, beside servers that do so too. Makes the graph if there is none."""
+    from app.jobs.leases import Leases
+    from app.jobs.runs import Runs
+    from app.settings import seconds
+
+    how = container.settings.jobs
+    leases = Leases(container.migrated(), duration=seconds(how.lease))
+    try:
+        yield Runs(container.store, leases, how.share)
+    finally:
+        leases.close()
+
+
+def _pull(
+    runs: Any, source: Any, full: bool, accept: bool, as_json: bool, stopped: Callable[[], bool]
+) -> Any:
+    """The report of one ingestion; None where it was stopped while somebody else was at it."""
+    from app.cli.progress import watching
+    from app.jobs.runs import polite_lock
+    from ingestors.loop import Policy
+    from ingestors.report import Report
+
+    name = source.config.name
+    begun, told = runs.begin(source), ""
+    while begun is None:
+        grant = runs.holder(name)
+        if grant is not None and grant.holder != told:
+            told = grant.holder
+            say(f"{name} is being ingested by {told}; waiting (Ctrl-C ends it)")
+        if stopped():
+            return None
+        time.sleep(_LOOK)
+        begun = runs.begin(source)
+    with watching(quiet=as_json) as progress:
+        report = runs.carry_out(
+            begun,
+            full=full,
+            accept_retirement=accept,
+            progress=progress,
+            should_stop=stopped,
+            policy=Policy(patience=_PATIENCE, sleep=_waiting(name), lock=polite_lock(runs.store)),
+        )
+    if report is None:
+        error = "somebody else took over, for this process was not heard of; it wrote nothing after that"
+        report = Report(source=name, type=source.type, started=time.time_ns() // 1000, error=error)
+    return report
 
 
 def plain(report: Any) -> dict[str, Any]:

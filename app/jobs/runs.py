@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from app.jobs.leases import COLLECTION as LEASES
 from app.jobs.leases import Grant, Held, Leases
 from app.jobs.schedule import COLLECTION, SHARE, Job, next_slot, pause
 from graph_schema.errors import Fenced
@@ -135,8 +136,22 @@ def job_of(store: GraphStore, name: str) -> Job:
     return Job.read(dict(store.service(COLLECTION, prefix=name, limit=1)).get(name))
 
 
+def polite_lock(store: GraphStore) -> Callable[[], float]:
+    """How long a transaction may take, in seconds, asked anew between two: short only while somebody serves
+    and takes in what is pushed. Each transaction costs its commit, so a long ingestion is faster with few."""
+    known = [float("-inf"), LONG_LOCK]
+
+    def lock() -> float:
+        now = time.monotonic()
+        if now - known[0] >= 1.0:
+            known[:] = now, SHORT_LOCK if live_servers(store) else LONG_LOCK
+        return known[1]
+
+    return lock
+
+
 def live_servers(store: GraphStore, now: Micros | None = None) -> list[Grant]:
     """The serving processes that are heard of, on whichever machine."""
     moment = time.time_ns() // 1000 if now is None else now
-    grants = [Grant.read(value) for _, value in store.service("lease", prefix=SERVERS)]
+    grants = [Grant.read(value) for _, value in store.service(LEASES, prefix=SERVERS)]
     return [grant for grant in grants if grant is not None and grant.until > moment]

@@ -186,14 +186,6 @@ def test_a_missing_extra_disables_its_source_only(
     assert json.loads(kinlore("ingest", "--json").out)[0]["started"].endswith("Z")
 
 
-def test_ingest_does_not_pretend_to_reach_a_server(kinlore: Kinlore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KINLORE_URL", "http://127.0.0.1:8420")
-
-    outcome = kinlore("ingest")
-
-    assert outcome.code == 2 and "unset KINLORE_URL" in outcome.err
-
-
 def test_sources_shows_what_was_refused(kinlore: Kinlore, folder: Path) -> None:
     repository(folder)
     (folder / "kinlore.toml").write_text(CODE)
