@@ -184,14 +184,15 @@ def shown(sections: Sequence[Section]) -> list[list[Any]]:
     ]
 
 
-def key_of(repository: str) -> str:
-    """The key of the rule: the repository by its address."""
-    return repository.partition("=")[2].lower()
+def key_of(remote: str) -> str:
+    """The key of the rule: the repository's address (a value of ``git.remote``), whose case hosts ignore."""
+    return remote.removeprefix("git.remote=").lower()
 
 
-def lies_at(repository: str, path: str, thing: str) -> Keyed:
-    """That ``thing`` lies at a path of a repository (an identifier of it), and so has the path's owners."""
-    return Keyed(RULE, key_of(repository), "path", ref=thing, data={"path": path})
+def lies_at(remote: str, path: str, thing: str) -> Keyed:
+    """That ``thing`` (an identifier) lies at a path of the repository at ``remote``, and so has the owners of
+    that path."""
+    return Keyed(RULE, key_of(remote), "path", ref=thing, data={"path": path})
 
 
 def read(data: Mapping[str, Any]) -> list[Section]:

@@ -13,6 +13,7 @@ from graph_schema.errors import BadInput
 from graph_schema.identifiers import identifier
 from graph_schema.kinds import NodeKind
 from graph_schema.times import Micros, checked, format_time
+from ingestors.codeowners import lies_at
 from ingestors.source import Item
 
 
@@ -66,6 +67,7 @@ def _dataset(data: Mapping[str, Any]) -> list[Claim]:
     return [
         Names(NodeKind.DATASET, (name,)),
         States(NodeKind.DATASET, name, {"name": data["path"], "path": data["path"]}),
+        lies_at(data["dataset"].removesuffix(f"/{data['path']}"), data["path"], name),
     ]
 
 

@@ -102,7 +102,7 @@ class Api:
     def commit_of(self, tag: str) -> str | None:
         """The commit that a tag stands on, None where there is no such tag."""
         try:
-            sha = self.get(f"/commits/{quote(f'refs/tags/{tag}', safe='')}").get("sha")
+            sha = self.get(f"/commits/tags/{quote(tag)}").get("sha")
         except NotThere:
             return None
         except HttpError as problem:

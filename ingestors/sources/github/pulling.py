@@ -123,6 +123,7 @@ class Pull:
         yield Step(items, {"etag": first.etag}, frozenset(item.key for item in items))
 
     def _tags(self, wanted: set[str]) -> dict[str, str]:
+        """The commits that tags stand on: from their list, else asked for one by one."""
         found: dict[str, str] = {}
         if not wanted:
             return found
@@ -131,7 +132,11 @@ class Pull:
                 if raw.get("name") in wanted:
                     found[raw["name"]] = raw["commit"]["sha"]
             if len(found) == len(wanted):
-                break
+                return found
+        for tag in sorted(wanted.difference(found)):
+            sha = self._api.commit_of(tag)
+            if sha is not None:
+                found[tag] = sha
         return found
 
     def _deployments(self, state: State) -> Iterator[Step]:
@@ -218,7 +223,7 @@ class Pull:
             if page.next is None:
                 break
             asked = page.next
-        yield Step([], {"high": high or self._seen.at}, None if present is None else frozenset(present))
+        yield Step([], {"high": high}, None if present is None else frozenset(present))
 
     def _beginning(
         self,
