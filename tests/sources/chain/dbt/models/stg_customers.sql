@@ -1,0 +1,2 @@
+{{ config(materialized='table') }}
+select id, tenure, churned from {{ source('raw', 'customers') }}
