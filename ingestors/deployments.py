@@ -82,6 +82,11 @@ def ended(deployment: str, *, environment: str, name: str, at: Micros) -> list[C
     ]
 
 
+def cleared(*, environment: str, name: str, at: Micros) -> list[Claim]:
+    """Whatever stood in a place stands there no more, told by somebody who does not say what it was."""
+    return [Keyed("place", place(environment, name), "ends", None, None, checked(at))]
+
+
 def blamed(incident: str, *, name: str, environment: str | None, at: Micros) -> list[Claim]:
     """An incident that began ``at`` names a place; it is joined to what stood there then. Without an
     environment it is joined only where that name stood in exactly one then."""

@@ -28,6 +28,7 @@ BUILT_IN: MappingProxyType[str, str] = MappingProxyType(
         "dvc": "ingestors.sources.dvc:DvcSource",
         "mlflow": "ingestors.sources.mlflow:MLflowSource",
         "oci": "ingestors.sources.oci:OciSource",
+        "events": "ingestors.sources.events:EventsSource",
         "github": "ingestors.sources.github:GitHubSource",
         "openlineage": "ingestors.sources.openlineage:OpenLineageSource",
     }

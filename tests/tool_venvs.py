@@ -30,6 +30,7 @@ TOOLS: dict[str, list[str]] = {
     "dvc": ["dvc==3.67.1"],
     # 1.4.40 asks for a certifi (2026.10.19) that the registries do not have.
     "bentoml": ["bentoml==1.4.39"],
+    "cloudevents": ["cloudevents==2.2.0"],
     "dbt": ["dbt-core==1.11.16", "dbt-duckdb==1.11.1", "duckdb==2.0.0", "openlineage-dbt==1.54.0"],
     "airflow": ["apache-airflow==3.3.2", "apache-airflow-providers-openlineage==2.20.3"],
 }

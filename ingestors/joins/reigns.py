@@ -87,6 +87,8 @@ class Reigns:
         for event in events:
             if event.role == "takes":
                 self._standing, took_over = {event.node: event}, True
+            elif event.role == "ends" and event.ref is None:
+                self._standing = {}
             elif event.role == "ends":
                 self._standing.pop(event.node, None)
             elif took_over or not _says_the_same(self._standing.get(event.node), event):

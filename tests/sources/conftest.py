@@ -9,9 +9,13 @@ import pytest
 
 from app.store.sqlite.store import SqliteStore
 from ingestors.sources.mlflow import pulling
+from tests.contract.conftest import clock, engine, fresh, sqlite_template
 from tests.sources.mlflow_tracking import Tracking
 from tests.sources.repositories import Repository
 from tests.tool_venvs import MLflowServer
+
+#: Sources whose claims derive from each other in any order are tried on both stores.
+__all__ = ["clock", "engine", "fresh", "sqlite_template"]
 
 
 @pytest.fixture
