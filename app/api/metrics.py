@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from app.api.status import SourceStatus, histories, source_statuses
+from app.api.status import SourceStatus, source_statuses
 from app.container import Container
+from app.jobs.schedule import OUTCOMES
 from graph_schema.store import Counts, GraphStore
-from ingestors.history import KEEP
-from ingestors.report import Report
 
 Sample = tuple[Mapping[str, str], float]
 
@@ -22,14 +20,7 @@ def metrics(container: Container) -> str:
     """All of it. Raises StoreError."""
     store = container.store
     sources = source_statuses(container)
-    past = dict(
-        zip(
-            [source.name for source in sources],
-            histories(store, [source.name for source in sources], KEEP),
-            strict=True,
-        )
-    )
-    return "".join([*_graph(store.counts()), *_sources(sources, past), _inbox(store, sources)])
+    return "".join([*_graph(store.counts()), *_sources(sources), _inbox(store, sources)])
 
 
 def _graph(counts: Counts) -> Iterable[str]:
@@ -45,7 +36,7 @@ def _by(label: str, counts: Mapping[str, int]) -> list[Sample]:
     return [({label: str(key)}, count) for key, count in sorted(counts.items())]
 
 
-def _sources(sources: Sequence[SourceStatus], past: Mapping[str, list[Report]]) -> Iterable[str]:
+def _sources(sources: Sequence[SourceStatus]) -> Iterable[str]:
     def each(name: str, what: str, value: str, scale: float = 1.0) -> str:
         samples: list[Sample] = [
             ({"source": source.name}, getattr(source, value) * scale)
@@ -66,25 +57,17 @@ def _sources(sources: Sequence[SourceStatus], past: Mapping[str, list[Report]]) 
     )
     yield each("source_running", "Whether somebody holds its lease and ingests it.", "running")
     yield each("source_dead_letters", "Items that were refused and are kept.", "dead_letters")
-    last = {name: reports[0] for name, reports in past.items() if reports}
-    yield _family("source_last_duration_seconds", "gauge", "How long the last ingestion took.",
-                  [({"source": name}, report.duration) for name, report in last.items()])  # fmt: skip
-    yield _family("source_last_items", "gauge", "What the source delivered in the last ingestion.",
-                  [({"source": name}, report.items) for name, report in last.items()])  # fmt: skip
-    outcomes: list[Sample] = []
-    for name, reports in past.items():
-        counted = Counter(_outcome(report) for report in reports)
-        outcomes += [({"source": name, "outcome": each}, counted[each]) for each in _OUTCOMES]
-    yield _family("source_recent_runs", "gauge", f"Of the last {KEEP} ingestions, by outcome.", outcomes)
-
-
-_OUTCOMES = ("success", "failure", "stopped", "interrupted")
-
-
-def _outcome(report: Report) -> str:
-    if report.error is not None:
-        return "interrupted" if report.error.startswith("interrupted:") else "failure"
-    return "stopped" if report.stopped else "success"
+    yield each("source_last_duration_seconds", "How long the last run took.", "last_duration")
+    items: list[Sample] = [
+        ({"source": source.name}, source.counts["items"]) for source in sources if "items" in source.counts
+    ]
+    yield _family("source_last_items", "gauge", "What it delivered when it last did not fail.", items)
+    outcomes: list[Sample] = [
+        ({"source": source.name, "outcome": outcome}, source.outcomes.get(outcome, 0))
+        for source in sources
+        for outcome in OUTCOMES
+    ]
+    yield _family("source_runs_total", "counter", "Runs that have ended, by how.", outcomes)
 
 
 def _inbox(store: GraphStore, sources: Sequence[SourceStatus]) -> str:
@@ -100,7 +83,7 @@ def _inbox(store: GraphStore, sources: Sequence[SourceStatus]) -> str:
 def _family(name: str, kind: str, what: str, samples: Sequence[Sample]) -> str:
     name = f"kinlore_{name}"
     lines = [f"# HELP {name} {what}", f"# TYPE {name} {kind}"]
-    lines += [f"{name}{_labels(labels)} {float(value):.17g}" for labels, value in samples]
+    lines += [f"{name}{_labels(labels)} {float(value)!r}" for labels, value in samples]
     return "\n".join(lines) + "\n"
 
 

@@ -30,7 +30,8 @@ class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     ``pulls``: whether there is something to pull; ``accepts``: whether it is pushed to. ``schedule`` is what
     the settings say; ``interval`` how many seconds there are between two runs now; ``next_run`` is None where
-    nobody pulls it by itself: no schedule, or no server that lives.
+    nobody pulls it by itself: no schedule, or no server that lives. ``last_duration`` in seconds;
+    ``outcomes`` counts its runs by how they ended.
     """
 
     name: str
@@ -46,6 +47,8 @@ class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
     running: bool = False
     running_since: Micros | None = None
     running_by: str | None = None
+    last_duration: float | None = None
+    outcomes: dict[str, int] = msgspec.field(default_factory=dict)
     last_started: Micros | None = None
     last_finished: Micros | None = None
     last_success: Micros | None = None
@@ -69,6 +72,8 @@ def source_statuses(container: Container) -> list[SourceStatus]:
     for source in container.sources:
         job = jobs.get(source.name, Job())
         plans = {
+            "last_duration": job.took if job.ended is not None else None,
+            "outcomes": job.outcomes,
             "pulls": source.source is None or source.source.pulls,
             "accepts": source.source is not None and source.source.accepts,
             **_plan(source, job, now, served),

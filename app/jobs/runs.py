@@ -56,6 +56,7 @@ class Runs:
             if seen is not None and job.runs != seen:
                 return False
             if job.unfinished:
+                job.count("interrupted")
                 interrupted(tx, config.name, source.type, job.started, job.run, job.by)
             slot = None if every is None else next_slot(every, job, tx.now)
             job.slot = slot if slot is not None and slot <= tx.now + _EARLY else job.slot
@@ -110,8 +111,10 @@ class Runs:
             if report is None or report.stopped:
                 # Cut short, and nobody's failure: whoever comes next goes on.
                 job.delay = 0.0
+                job.count("stopped")
             else:
                 job.failures = 0 if report.error is None else job.failures + 1
+                job.count("success" if report.error is None else "failure")
                 job.delay = None if every is None else pause(every, took, job.failures, self.share)
             job.put(tx, name)
 

@@ -11,6 +11,8 @@ from graph_schema.times import Micros
 from ingestors.every import Every
 
 COLLECTION = "job"
+#: How a run ends: well; with an error of its source; asked to stop; or its process was not heard of any more.
+OUTCOMES = ("success", "failure", "stopped", "interrupted")
 #: Of the time that passes, a source may be pulled for at most this share.
 SHARE = 0.5
 #: Seconds until the first retry after a failure, doubled by each that follows.
@@ -28,7 +30,8 @@ class Job(msgspec.Struct, kw_only=True):
 
     ``runs`` counts starts; ``late`` is how long after its due time the last one began, ``delay`` how long
     after that due time the next is due; ``slot`` the moment of the cron line that it was for; ``ended`` is
-    None while it runs; ``failures`` in a row; ``by`` whose run it is, ``run`` the token of its lease.
+    None while it runs; ``failures`` in a row; ``by`` whose run it is, ``run`` the token of its lease;
+    ``outcomes`` counts the runs that have ended, by :data:`OUTCOMES`.
     """
 
     runs: int = 0
@@ -41,6 +44,11 @@ class Job(msgspec.Struct, kw_only=True):
     failures: int = 0
     delay: float | None = None
     by: str = ""
+    outcomes: dict[str, int] = msgspec.field(default_factory=dict)
+
+    def count(self, outcome: str) -> None:
+        """One more run that ended so."""
+        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
 
     @property
     def unfinished(self) -> bool:
