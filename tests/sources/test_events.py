@@ -424,3 +424,17 @@ def test_the_page_says_how_an_incident_is_called() -> None:
     page = (Path(__file__).parents[2] / "docs/sources/events.md").read_text(encoding="utf-8")
 
     assert incident_id("ops", "/monitoring/prod1", "incident-123").partition("=")[2] in page
+
+
+def test_the_event_on_the_page_is_taken(source: Source, store: GraphStore) -> None:
+    page = (Path(__file__).parents[2] / "docs/sources/events.md").read_text(encoding="utf-8")
+    pasted = page.partition(" -d '")[2].partition("'\n```")[0]
+
+    push(store, source, delivery(pasted.encode()))
+
+    me = "deployment=prod/churn@7"
+    assert links(store, me) == [
+        ("environment=prod", "HAS", me),
+        (f"git.sha={SHA}", "CODE_FOR", me),
+        (IMAGE, "DEPLOYED_AS", me),
+    ]
