@@ -19,6 +19,7 @@ import yaml
 
 from graph_schema import normalise
 from graph_schema.errors import BadInput
+from ingestors.yaml_depth import check_depth
 
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _BUDGET = 200_000
@@ -76,7 +77,11 @@ def load(content: bytes) -> Any:
     if re.search(rb"^(<{7}|={7}|>{7})", content, re.MULTILINE):
         raise BadFile("holds the marks of an unresolved merge")
     try:
-        return yaml.load(content.decode("utf-8"), Loader=_LOADER)  # noqa: S506 - makes texts only
+        text = content.decode("utf-8")
+        check_depth(text)
+        return yaml.load(text, Loader=_LOADER)  # noqa: S506 - makes texts only
+    except BadInput as problem:
+        raise BadFile(str(problem)) from None
     except UnicodeDecodeError:
         raise BadFile("is not UTF-8") from None
     except yaml.YAMLError as problem:
