@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -18,6 +18,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import ConfigError
 from app.settings import ServerSettings
+
+#: Where pushed sources are sent to: each knows its senders by a secret of its own.
+HOOKS_PATH = "/hooks/"
+#: Where OpenLineage's clients send to.
+LINEAGE_PATH = "/api/v1/lineage"
+#: What a proxy says of whom it speaks for.
+_FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip")
+_CALLER = "kinlore.caller"
 
 #: Probes need no token: they tell nothing but whether the service is up.
 OPEN_PATHS = frozenset({"/livez", "/readyz"})
@@ -47,11 +55,27 @@ def check_openness(server: ServerSettings) -> str:
     return "open to the users of this machine, without a token"
 
 
+class Caller(NamedTuple):
+    """Who pushes: ``trusted`` with the server's own token; ``local`` from this machine itself, and neither
+    through a proxy nor from a page of somebody else's."""
+
+    trusted: bool
+    local: bool
+
+
+def caller_of(request: Request) -> Caller:
+    """Who sends a request to a source; nobody in particular elsewhere."""
+    found = request.scope.get(_CALLER)
+    return found if isinstance(found, Caller) else Caller(False, False)
+
+
 class Access:
-    """ASGI middleware: refuses whoever may not come in, before anything is read."""
+    """ASGI middleware: refuses whoever may not come in, before anything is read. What is pushed to a source
+    needs no token: the source's own secret is checked where it is taken."""
 
     def __init__(self, app: ASGIApp, server: ServerSettings) -> None:
         self.app = app
+        self.closed = server.auth == "required"
         self.token = None if server.token is None else server.token.get_secret_value().encode()
         public = urlsplit(server.public_url or "")
         self.public_host = (public.hostname or "").lower()
@@ -66,6 +90,11 @@ class Access:
             refusal = _by_token(self.token, scope["path"], headers)
         else:
             refusal = self._by_origin(headers)
+        if _is_push(scope):
+            trusted = self.token is not None and refusal is None
+            scope[_CALLER] = Caller(trusted, self._is_local(scope, headers))
+            if self.token is not None:
+                refusal = None
         if refusal is None:
             await self.app(scope, receive, send)
             return
@@ -90,8 +119,25 @@ class Access:
             return None
         return 403, f"requests from pages of {said[:80]!r} are not answered", {}
 
+    def _is_local(self, scope: Scope, headers: dict[bytes, bytes]) -> bool:
+        client = scope.get("client")
+        if self.closed or client is None or not is_loopback(client[0]):
+            return False
+        if any(name in headers for name in _FORWARDED) or self._by_origin(headers) is not None:
+            return False
+        # Behind a proxy on this machine everybody comes from it; the name they used tells.
+        host = _host_of(f"//{headers.get(b'host', b'').decode('latin-1')}")
+        return self.token is None or is_loopback(host)
+
     def _known(self, host: str) -> bool:
         return bool(host) and (is_loopback(host) or host == self.public_host)
+
+
+def _is_push(scope: Scope) -> bool:
+    if scope["type"] != "http" or scope["method"] != "POST":
+        return False
+    path = scope["path"]
+    return path == LINEAGE_PATH or (path.startswith(HOOKS_PATH) and path != HOOKS_PATH)
 
 
 def _by_token(token: bytes, path: str, headers: dict[bytes, bytes]) -> tuple[int, str, dict[str, str]] | None:

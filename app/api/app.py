@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 from fastapi import FastAPI, Request
@@ -12,7 +11,9 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from app.api import access, graphql, pages
 from app.api.fields import Ask, Jobs
+from app.api.hooks import Hooks
 from app.api.metrics import metrics
+from app.api.replies import refusal
 from app.api.status import source_statuses
 from app.api.threads import Threads
 from app.api.types import sdl
@@ -39,24 +40,14 @@ def create_app(container: Container, jobs: Jobs | None = None) -> FastAPI:
     service = _Service(container, Threads(), jobs)
     app.add_api_route("/graphql", service.graphql, methods=["POST"])
     app.add_api_route("/graphql", service.graphql_page, methods=["GET"])
+    hooks = Hooks(container)
+    app.add_api_route("/hooks/{source}", hooks.hook, methods=["POST"])
+    app.add_api_route(access.LINEAGE_PATH, hooks.lineage, methods=["POST"])
     app.add_api_route("/", service.home, methods=["GET"])
     app.add_api_route("/livez", service.alive, methods=["GET"])
     app.add_api_route("/readyz", service.ready, methods=["GET"])
     app.add_api_route("/metrics", service.metrics, methods=["GET"])
     return app
-
-
-def _json(body: Any, status: int = 200, **extra: str) -> Response:
-    return Response(
-        msgspec.json.encode(body),
-        status,
-        headers={**access.headers(), **extra},
-        media_type="application/json",
-    )
-
-
-def _refusal(message: str, code: str, status: int, **extra: str) -> Response:
-    return _json({"errors": [{"message": message, "extensions": {"code": code}}]}, status, **extra)
 
 
 def _html(text: str, status: int = 200) -> Response:
@@ -76,22 +67,22 @@ class _Service:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
             # A browser sends other types across origins without asking first.
-            return _refusal("send the query as application/json", "BAD_INPUT", 415)
+            return refusal("send the query as application/json", "BAD_INPUT", 415)
         body = await access.body_of(request, MAX_BODY)
         if body is None:
-            return _refusal(f"the body is longer than {MAX_BODY:,} bytes", "TOO_COSTLY", 413)
+            return refusal(f"the body is longer than {MAX_BODY:,} bytes", "TOO_COSTLY", 413)
         try:
             asked = graphql.read(body)
             payload = await self.threads.run(lambda: msgspec.json.encode(graphql.answer(asked, self._ask)))
         except StoreBusy as problem:
-            return _refusal(str(problem), problem.code, 503, **{"retry-after": "1"})
+            return refusal(str(problem), problem.code, 503, **{"retry-after": "1"})
         except BadInput as problem:
-            return _refusal(str(problem), problem.code, 400)
+            return refusal(str(problem), problem.code, 400)
         return Response(payload, headers=access.headers(), media_type="application/json")
 
     async def graphql_page(self, request: Request) -> Response:
         if request.query_params:
-            return _refusal("queries are sent by POST", "BAD_INPUT", 405, allow="POST")
+            return refusal("queries are sent by POST", "BAD_INPUT", 405, allow="POST")
         address = self.container.settings.server.public_url or f"{request.url.scheme}://{request.url.netloc}"
         return _html(pages.graphql(address, sdl()))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import TypeVar
 
 import anyio
@@ -37,3 +39,9 @@ class Threads:
             return await anyio.to_thread.run_sync(work, limiter=self._limiter)
         finally:
             self._inside -= 1
+
+
+async def outcome(future: Future[T], seconds: float) -> T:
+    """What another thread's future brings. Raises TimeoutError after so many seconds; it is cancelled then,
+    unless somebody has begun with it."""
+    return await asyncio.wait_for(asyncio.wrap_future(future), seconds)
