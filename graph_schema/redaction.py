@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
@@ -204,14 +204,34 @@ def _readable(part: str) -> bool:
     return len(words) <= 4 and all(len(word) > 2 or word.isdigit() for word in words)
 
 
+_FOLDERS = frozenset({"PWD", "OLDPWD"})
+
+
+def secrets_in(environ: Mapping[str, str]) -> list[str]:
+    """Values of variables whose names say that they are secrets. Short ones are left out: they are words; and
+    so are paths, which say only where a secret lies."""
+    return [
+        value
+        for name, value in environ.items()
+        if len(value) >= 6
+        and name not in _FOLDERS
+        and is_secret_key(name)
+        and not _PLACEHOLDER.fullmatch(value)
+        and (not value.startswith(("/", "~/")) or looks_random(value))
+    ]
+
+
 class Redactor:
     """Takes secrets out of texts and JSON-like values. ``key`` (any bytes) keys the hash that stays.
 
-    Redacting twice changes nothing more; what holds no secret comes back as the very object given.
+    ``known`` are secrets by their values (see :func:`secrets_in`), taken out wherever they stand. Redacting
+    twice changes nothing more; what holds no secret comes back as the very object given.
     """
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, known: Iterable[str] = ()) -> None:
         self._key = key[:64]
+        # The longest first: one may hold another.
+        self._known = sorted(known, key=len, reverse=True)
         # Most strings of a source are repeated: names, users, tags. Those known to be clean are skipped.
         self._clean: set[str] = set()
 
@@ -226,6 +246,9 @@ class Redactor:
         """The text without its secrets. ``key`` is the name it stands under, if it stands under one."""
         if key is not None and is_secret_key(key):
             return text if _PLACEHOLDER.fullmatch(text) else self.mark(text)
+        for secret in self._known:
+            if secret in text:
+                text = text.replace(secret, self.mark(secret))
         if len(text) < 9 or text in self._clean or _HEX.fullmatch(text):
             return text
         done = self._scan(text, key)
@@ -307,8 +330,8 @@ class Redactor:
             text = _BEARER.sub(self._bearer, text)
         for hint in _ASSIGN_HINTS:
             if hint in low:
-                text = _ASSIGN.sub(self._assigned, text)
-                text = _OPTION.sub(self._assigned, text)
+                text = self._assignments(_ASSIGN, text)
+                text = self._assignments(_OPTION, text)
                 break
         # Tokens, and what is found by entropy, are long words.
         if max(map(len, text.split()), default=0) < 16:
@@ -330,10 +353,23 @@ class Redactor:
     def _bearer(self, match: re.Match[str]) -> str:
         return f"{match[1]}{match[2]}{self.mark(match[3])}" if _is_opaque(match[3]) else match[0]
 
+    def _assignments(self, pattern: re.Pattern[str], text: str) -> str:
+        """The text without values under secret names. A value may hold names and values itself, as in
+        ``ValueError: password=…``, so the search goes on where it begins."""
+        done: list[str] = []
+        kept = at = 0
+        while match := pattern.search(text, at):
+            quoted = match["quoted"] is not None
+            at = match.start("quoted" if quoted else "bare")
+            if is_secret_key(match["name"]):
+                done += [text[kept : match.start()], self._assigned(match)]
+                kept = at = match.end()
+        return text if not done else "".join([*done, text[kept:]])
+
     def _assigned(self, match: re.Match[str]) -> str:
         name, sep, quote = match["name"], match["sep"], match["quote"] or ""
         value = match["quoted"] if match["quoted"] is not None else match["bare"]
-        if not is_secret_key(name) or _PLACEHOLDER.fullmatch(value) or "[redacted:" in value:
+        if _PLACEHOLDER.fullmatch(value) or "[redacted:" in value:
             return match[0]
         if value.lower() in _AUTH_WORDS:
             return match[0]

@@ -27,6 +27,7 @@ BUILT_IN: MappingProxyType[str, str] = MappingProxyType(
         "git": "ingestors.sources.git:GitSource",
         "dvc": "ingestors.sources.dvc:DvcSource",
         "mlflow": "ingestors.sources.mlflow:MLflowSource",
+        "capture": "ingestors.sources.capture:CaptureSource",
         "bentoml": "ingestors.sources.bentoml:BentoMLSource",
         "oci": "ingestors.sources.oci:OciSource",
         "events": "ingestors.sources.events:EventsSource",

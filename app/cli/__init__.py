@@ -20,6 +20,9 @@ from app.cli.group import Commands
         "lineage": ("app.cli.lineage", "Show what a thing came from and what it feeds."),
     },
     groups={
+        "Record": {
+            "run": ("app.cli.run", "Run a command and record what it ran on and what became of it."),
+        },
         "Ask": {
             "resolve": ("app.cli.resolve", "Find the node behind an identifier."),
             "find": ("app.cli.find", "List nodes of a kind, with conditions."),

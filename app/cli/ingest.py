@@ -34,8 +34,11 @@ def command(
     server does it.
     """
     from app import settings
+    from app.cli import captures
     from app.errors import ConfigError
 
+    if names == (captures.SOURCE,):
+        return _captures(config, as_json)
     if settings.remote() is not None:
         from app.cli.ingest_remote import ingest_remotely
 
@@ -52,6 +55,7 @@ def command(
         for configured in disabled:
             say(f"{configured.name}: disabled: {configured.disabled}")
         with _runs(container) as runs:
+            captures.apply(container, captures.waiting())
             for configured in chosen:
                 if configured.source is None or not configured.source.pulls:
                     continue
@@ -64,6 +68,23 @@ def command(
                 if report.stopped:
                     break
     return conclude(reports, as_json, refused=bool(names and disabled))
+
+
+def _captures(config: str | None, as_json: bool) -> int:
+    """Deliver what `kinlore run` kept: to the server of KINLORE_URL, else into [store]."""
+    import msgspec
+
+    from app.cli import captures
+    from app.cli.outcome import OK, UNREACHABLE
+
+    sent = captures.send(config)
+    if as_json:
+        print_json(msgspec.to_builtins(sent))
+    else:
+        click.echo(f"capture: {sent.delivered:,} delivered to {sent.to}, {sent.refused:,} refused")
+        if sent.waiting:
+            say(captures.waits(sent))
+    return UNREACHABLE if sent.waiting else OK
 
 
 def conclude(reports: list[Any], as_json: bool, refused: bool) -> int:

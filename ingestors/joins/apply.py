@@ -9,7 +9,7 @@ from types import MappingProxyType
 from graph_schema.claims import Record
 from graph_schema.errors import BadClaim
 from graph_schema.store import Source, Touch, Transaction, Written
-from ingestors.joins import blames, content, owners, places, references, runs, slots, trees
+from ingestors.joins import blames, captured, content, owners, places, references, runs, slots, trees
 from ingestors.joins.rule import Rule
 
 RULES: MappingProxyType[str, Rule] = MappingProxyType(
@@ -22,6 +22,7 @@ RULES: MappingProxyType[str, Rule] = MappingProxyType(
         "release": places.release,
         "blame": blames.rule,
         "run_events": runs.rule,
+        "captured": captured.rule,
         "owners": owners.rule,
     }
 )

@@ -6,13 +6,17 @@ import base64
 import hashlib
 import json
 import random
+import re
 import string
 import time
 import uuid
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from graph_schema.redaction import Redactor, is_secret_key
+from graph_schema import redaction
+from graph_schema.redaction import Redactor, is_secret_key, secrets_in
 
 LETTERS = string.ascii_letters + string.digits
 
@@ -296,9 +300,64 @@ def test_marks_depend_on_the_key_alone() -> None:
         "-----BEGIN PRIVATE KEY-----" * 20_000,
         "token " * 200_000,
         "=:" * 500_000,
+        "auth " + "a=" * 500_000,
     ],
 )
 def test_no_text_takes_long(redactor: Redactor, text: str) -> None:
     started = time.process_time()
     redactor.text(text)
     assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ValueError: password=hunter2hunter2 was refused",
+        "RuntimeError: password: hunter2hunter2",
+        "E: caused by: db.password='hunter2hunter2'",
+        "url=x;password=hunter2hunter2",
+        "retry: --password hunter2hunter2",
+    ],
+)
+def test_a_message_may_hold_an_assignment(redactor: Redactor, text: str) -> None:
+    assert "hunter2" not in redactor.text(text)
+
+
+def test_secrets_known_by_value_are_found_anywhere() -> None:
+    environ = {
+        "DB_PASSWORD": "sesame open",
+        "PWD": "/home/ada/work",
+        "GCP_CREDENTIALS": "/etc/gcp/key.json",
+        "API_TOKEN": "abc",
+        "AWS_SECRET_ACCESS_KEY": "/x9Qp/3kfLw8Zr2TtY7uVb1NcM5dGh6JsKe4AoR0",
+        "LANG": "C.UTF-8",
+    }
+
+    found = secrets_in(environ)
+
+    assert found == ["sesame open", "/x9Qp/3kfLw8Zr2TtY7uVb1NcM5dGh6JsKe4AoR0"]
+    done = Redactor(b"k", found).value({"log": "it said sesame open in /home/ada/work"})
+    assert done == {"log": f"it said {Redactor(b'k').mark('sesame open')} in /home/ada/work"}
+
+
+def test_the_client_can_use_it_from_python_39_on() -> None:
+    """No possessive quantifier, no atomic group: older versions refuse to read them."""
+    from re import _constants, _parser  # type: ignore[attr-defined]
+
+    newer = {_constants.POSSESSIVE_REPEAT, _constants.ATOMIC_GROUP}
+    patterns = [held for held in vars(redaction).values() if isinstance(held, re.Pattern)]
+
+    def used(parsed: Any) -> Iterator[Any]:
+        for operation, argument in parsed:
+            yield operation
+            for held in argument if isinstance(argument, tuple | list) else ():
+                if isinstance(held, _parser.SubPattern):
+                    yield from used(held)
+                elif isinstance(held, list):
+                    for each in held:
+                        if isinstance(each, _parser.SubPattern):
+                            yield from used(each)
+
+    assert len(patterns) > 10
+    for pattern in patterns:
+        assert not newer & set(used(_parser.parse(pattern.pattern, pattern.flags & ~re.UNICODE))), pattern

@@ -1,0 +1,107 @@
+"""``kinlore run``."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from app.cli.console import options, say
+
+if TYPE_CHECKING:
+    from ingestors.capture.recording import Recording
+    from ingestors.capture.relay import Ended
+
+#: Seconds that the captures of earlier commands may take, if they had to wait.
+_CATCHING_UP = 2.0
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND...")
+@click.option("--name", help="What to call the run; without it, the script's name.")
+@click.option("--input", "inputs", multiple=True, metavar="PATH", help="A file or folder that it reads.")
+@click.option("--output", "outputs", multiple=True, metavar="PATH", help="A file or folder that it writes.")
+@click.option("--quiet", is_flag=True, help="Say nothing; the command's own output is not touched anyway.")
+@options
+@click.pass_context
+def command(
+    context: click.Context,
+    command: tuple[str, ...],
+    name: str | None,
+    inputs: tuple[str, ...],
+    outputs: tuple[str, ...],
+    quiet: bool,
+    config: str | None,
+    as_json: bool,
+) -> int:
+    """Run a command and record what it ran on, what became of it and why it failed.
+
+    Output, signals and exit code pass through untouched. What Kinlore has to say comes after the command's
+    last word, on stderr, and nothing that fails in Kinlore changes the exit code.
+    """
+    from ingestors.capture import relay
+    from ingestors.capture.launch import launch
+    from ingestors.capture.recording import Recording
+
+    recording: Recording | None = None
+    problem: Exception | None = None
+    environ = dict(os.environ)
+    try:
+        recording = Recording(command, environ, launch(environ), name=name, inputs=inputs, outputs=outputs)
+        environ = recording.environment()
+    except Exception as failed:
+        problem = failed
+    reading = None if recording is None else threading.Thread(target=recording.read_inputs, daemon=True)
+    try:
+        ended = relay.run(command, environ, reading.start if reading is not None else None)
+    except relay.NotStarted as refused:
+        say(f"kinlore: {refused}")
+        return refused.code
+    try:
+        if recording is None:
+            raise problem or RuntimeError("nothing was recorded")
+        if reading is not None:
+            reading.join()
+        lines = _deliver(recording, ended, config)
+    except Exception as failed:
+        if context.find_root().params.get("debug"):
+            raise
+        lines = [f"not recorded: {type(failed).__name__}: {' '.join(str(failed).split())[:300]}"]
+    if as_json:
+        # Standard output is the command's.
+        say(json.dumps({"run": None if recording is None else recording.launch.run, "said": lines}))
+    elif not quiet:
+        for line in lines:
+            say(f"kinlore: {line}")
+    return ended.code
+
+
+def _deliver(recording: Recording, ended: Ended, config: str | None) -> list[str]:
+    """Keep the capture, then hand over all that wait; what there is to say about it."""
+    from app.cli import captures
+    from ingestors import spool
+
+    told = recording.capture(ended)
+    file = spool.put(captures.place(), told)
+    error = told.get("error") or {}
+    what = f"kinlore.run={recording.launch.run}"
+    if ended.code:
+        why = error.get("type") or told.get("signal") or f"exit code {ended.code}"
+        what = f"{why}: {what}"
+    sent = captures.send(config, most=_CATCHING_UP)
+    lines = list(recording.notes)
+    if Path(file).exists():
+        lines.append(f"{what} is kept; {captures.waits(sent)}")
+    else:
+        lines.append(f"{what} is recorded in {sent.to}")
+        if sent.waiting:
+            lines.append(captures.waits(sent))
+    if sent.refused:
+        lines.append(
+            f"{sent.refused} captures were refused; they lie in {captures.shown(captures.place())}/refused"
+        )
+    return lines
