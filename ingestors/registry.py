@@ -33,6 +33,7 @@ BUILT_IN: MappingProxyType[str, str] = MappingProxyType(
         "events": "ingestors.sources.events:EventsSource",
         "github": "ingestors.sources.github:GitHubSource",
         "openlineage": "ingestors.sources.openlineage:OpenLineageSource",
+        "alertmanager": "ingestors.sources.alertmanager:AlertmanagerSource",
     }
 )
 

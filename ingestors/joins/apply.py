@@ -9,7 +9,18 @@ from types import MappingProxyType
 from graph_schema.claims import Record
 from graph_schema.errors import BadClaim
 from graph_schema.store import Source, Touch, Transaction, Written
-from ingestors.joins import blames, captured, content, owners, places, references, runs, slots, trees
+from ingestors.joins import (
+    blames,
+    captured,
+    content,
+    incidents,
+    owners,
+    places,
+    references,
+    runs,
+    slots,
+    trees,
+)
 from ingestors.joins.rule import Rule
 
 RULES: MappingProxyType[str, Rule] = MappingProxyType(
@@ -21,6 +32,8 @@ RULES: MappingProxyType[str, Rule] = MappingProxyType(
         "place": places.rule,
         "release": places.release,
         "blame": blames.rule,
+        "grouped": incidents.grouped,
+        "incident": incidents.rule,
         "run_events": runs.rule,
         "captured": captured.rule,
         "owners": owners.rule,
@@ -28,7 +41,7 @@ RULES: MappingProxyType[str, Rule] = MappingProxyType(
 )
 
 #: Keyed claims that are only read: look-up names, and what a rule reads beside its own key.
-PASSIVE = frozenset({"find", "tree_state", "stands"})
+PASSIVE = frozenset({"find", "tree_state", "stands", "alert_keys"})
 
 #: Derived edges can move identity, which can touch derivations again; real chains are two or three long.
 _MAX_ROUNDS = 50

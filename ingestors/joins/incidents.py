@@ -1,0 +1,193 @@
+"""Incidents and the alerts that they were made of: one thing where it is one to one, else a whole and parts.
+
+An alert and an incident belong together where they meet under a key (:mod:`ingestors.alerts`) and in time:
+the incident was open while the alert fired. Where the same labels fire anew, what fired before has ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from graph_schema.claims import Claim, Keyed, Links
+from graph_schema.edges import EdgeKind
+from graph_schema.store import Derived, KeyedClaim, Touch, Transaction
+from graph_schema.times import Micros, format_time
+from ingestors.alerts import REACH
+from ingestors.joins.rule import Outcome, ref_of
+
+
+def grouped(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
+    """Something under a key has changed: the incidents whose parts may be others now are to be looked at.
+
+    Those are the incidents under it, and those that share an alert with them.
+    """
+    also: dict[str, Touch] = {}
+    times = [t.at for t in touches if t.at is not None]
+    if not times or len(times) < len(touches):
+        spans: list[tuple[Micros | None, Micros | None]] = [(None, None)]
+    else:
+        spans = [(at - REACH, at + REACH + 1) for at in sorted(set(times))]
+    for since, until in spans:
+        now = None if since is None else since + REACH
+        for incident in _not_over(tx.keyed("grouped", key, role="incident", since=since, until=until), now):
+            also[ref_of(incident)] = Touch("incident", ref_of(incident), None, "")
+        for alert in _not_over(tx.keyed("grouped", key, role="alert", since=since, until=until), now):
+            for incident in _incidents_of(tx, alert):
+                also.setdefault(ref_of(incident), Touch("incident", ref_of(incident), None, ""))
+    return Outcome({}, tuple(also.values()))
+
+
+def rule(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
+    """``SAME_AS`` the one alert that the incident ``key`` was made of; of several it ``HAS`` each, and
+    inherits what they are implicated with."""
+    parts: dict[str, tuple[KeyedClaim, KeyedClaim]] = {}
+    for own in tx.keyed("incident", key, role="under"):
+        for alert in _alerts_of(tx, own.data["key"], own):
+            # Met under two keys, or told by two sources: the first, in order, stands.
+            pair = (alert, own)
+            parts[ref_of(alert)] = min(parts.get(ref_of(alert), pair), pair, key=_place)
+    if not parts:
+        return Outcome({"": []}, concluded={})
+    if len(parts) == 1:
+        ((alert, own),) = parts.values()
+        if {ref_of(other) for other in _incidents_of(tx, alert)} <= {key}:
+            return Outcome({"": [_same(alert, own)]}, concluded={})
+    edges = [_has(*parts[alert]) for alert in sorted(parts)]
+    return Outcome({"": edges}, concluded=_inherited(tx, key, parts))
+
+
+def _place(pair: tuple[KeyedClaim, KeyedClaim]) -> tuple[Any, ...]:
+    return tuple((claim.at or 0, claim.source, claim.anchor) for claim in pair)
+
+
+def _not_over(claims: Sequence[KeyedClaim], at: Micros | None) -> list[KeyedClaim]:
+    """What had not ended by then: what has cannot be affected by anything that begins later."""
+    return [c for c in claims if at is None or c.until is None or c.until > at]
+
+
+def _meet(alert: KeyedClaim, incident: KeyedClaim) -> bool:
+    """Whether the incident was open while the alert fired, and not half a life away."""
+    began, opened = alert.at or 0, incident.at or 0
+    overlap = (incident.until is None or began < incident.until) and (
+        alert.until is None or opened < alert.until
+    )
+    return overlap and abs(began - opened) <= REACH
+
+
+def _alerts_of(tx: Transaction, key: str, incident: KeyedClaim) -> list[KeyedClaim]:
+    """The alerts under a key that fired while the incident was open."""
+    opened = incident.at or 0
+    until = opened + REACH + 1
+    if incident.until is not None:
+        until = min(max(incident.until, opened + 1), until)
+    met: dict[str, list[KeyedClaim]] = {}
+    for alert in tx.keyed("grouped", key, role="alert", since=opened - REACH, until=until):
+        met.setdefault(_labels_of(alert), []).append(alert)
+    found: list[KeyedClaim] = []
+    for episodes in met.values():
+        # Of those that had begun before, only the last can still have been firing.
+        before = [e for e in episodes if (e.at or 0) <= opened]
+        last = max((e.at or 0 for e in before), default=None)
+        found += [e for e in episodes if (e.at or 0) > opened or e.at == last]
+    return [alert for alert in found if _meet(alert, incident)]
+
+
+def _incidents_of(tx: Transaction, alert: KeyedClaim) -> list[KeyedClaim]:
+    """The incidents that were open while an alert fired, under all of its keys."""
+    began = alert.at or 0
+    found: list[KeyedClaim] = []
+    for under in tx.keyed("alert_keys", ref_of(alert), role="under"):
+        key = under.data["key"]
+        for own in _own(tx, key, alert):
+            until = began + REACH + 1 if own.until is None else min(own.until, began + REACH + 1)
+            for incident in tx.keyed("grouped", key, role="incident", since=began - REACH, until=until):
+                if _meet(own, incident) and not _fired_anew(tx, key, own, incident):
+                    found.append(incident)
+    return found
+
+
+def _own(tx: Transaction, key: str, alert: KeyedClaim) -> list[KeyedClaim]:
+    """What is said of an alert under a key: each has its own word on when it ended."""
+    began = alert.at or 0
+    said = tx.keyed("grouped", key, role="alert", since=began, until=began + 1)
+    return [claim for claim in said if claim.ref == alert.ref]
+
+
+def _fired_anew(tx: Transaction, key: str, alert: KeyedClaim, incident: KeyedClaim) -> bool:
+    """Whether the same labels fired again after this alert began and before the incident was opened."""
+    began, opened = alert.at or 0, incident.at or 0
+    if opened <= began:
+        return False
+    later = tx.keyed("grouped", key, role="alert", since=began + 1, until=opened + 1)
+    return any(_labels_of(other) == _labels_of(alert) for other in later)
+
+
+def _labels_of(alert: KeyedClaim) -> str:
+    """The fingerprint in an alert's identifier, ``fingerprint@startsAt``."""
+    return ref_of(alert).partition("=")[2].partition("@")[0]
+
+
+# --- what follows --------------------------------------------------------------------------------------
+
+
+def _because(alert: KeyedClaim, own: KeyedClaim) -> str:
+    what, _, value = str(own.data["key"]).partition(" ")
+    how = (
+        "it was made of this alert's group" if what == "group" else "it lists an alert with these very labels"
+    )
+    return (
+        f"{how} ({value[:16]}): opened at {format_time(own.at or 0)}, the alert fires since "
+        f"{format_time(alert.at or 0)}"
+    )
+
+
+def _same(alert: KeyedClaim, own: KeyedClaim) -> Derived:
+    evidence = f"{_because(alert, own)}; no other alert is in it and this alert is in no other"
+    edge = Links(EdgeKind.SAME_AS, ref_of(own), ref_of(alert), evidence=evidence)
+    return Derived(edge, tuple(sorted({alert.source, own.source})))
+
+
+def _has(alert: KeyedClaim, own: KeyedClaim) -> Derived:
+    since = max(alert.at or 0, own.at or 0)
+    edge = Links(EdgeKind.HAS, ref_of(own), ref_of(alert), since, None, None, _because(alert, own))
+    return Derived(edge, tuple(sorted({alert.source, own.source})))
+
+
+def _inherited(
+    tx: Transaction, incident: str, parts: dict[str, tuple[KeyedClaim, KeyedClaim]]
+) -> dict[str, list[Claim]]:
+    """What the alerts say of themselves, said of the incident; each by the source of the alert."""
+    said: dict[str, dict[Any, Claim]] = {}
+    for alert in sorted(parts):
+        for under in tx.keyed("alert_keys", alert, role="under"):
+            for own in _own(tx, under.data["key"], parts[alert][0]):
+                for claim in msgspec.convert(list(own.data.get("implies") or ()), list[Claim]):
+                    known = said.setdefault(own.source, {})
+                    _keep(known, _said_of(incident, claim, alert))
+    return {source: list(known.values()) for source, known in said.items()}
+
+
+def _said_of(incident: str, claim: Claim, alert: str) -> Claim:
+    if isinstance(claim, Links):
+        return msgspec.structs.replace(claim, dst=incident, evidence=f"{alert}, which is a part of it, is")
+    if isinstance(claim, Keyed):
+        return msgspec.structs.replace(claim, ref=incident)
+    return claim
+
+
+def _keep(known: dict[Any, Claim], claim: Claim) -> None:
+    """Of an edge that several alerts have, the earliest; what stood somewhere may differ with every time."""
+    if isinstance(claim, Links):
+        key: Any = (claim.kind, claim.src)
+        before = known.get(key)
+        if isinstance(before, Links) and (before.since or 0, before.evidence or "") <= (
+            claim.since or 0,
+            claim.evidence or "",
+        ):
+            return
+        known[key] = claim
+    elif isinstance(claim, Keyed):
+        known[claim.rule, claim.key, claim.at] = claim
