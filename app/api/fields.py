@@ -10,7 +10,9 @@ from typing import Any, NamedTuple, Protocol
 
 from graphql.pyutils import Path
 
+from app.lineage.aliases import Stay, moves_of, stays
 from app.lineage.closure import classes
+from app.lineage.stalled import STALLED_AFTER, marked
 from graph_schema.edges import EdgeKind
 from graph_schema.identifiers import head_of
 from graph_schema.kinds import NodeKind
@@ -37,9 +39,11 @@ class Ask:
         spaces: Spaces,
         sources: Callable[[], Sequence[Any]],
         jobs: Jobs | None = None,
+        stalled_after: float = STALLED_AFTER,
     ) -> None:
         self.store = store
         self.jobs = jobs
+        self.stalled_after = stalled_after
         self.spaces = spaces
         self.sources = sources
         self.moment: Moment = NOW
@@ -48,7 +52,11 @@ class Ask:
 
     def nodes(self, handles: Sequence[int]) -> list[Node | None]:
         """Nodes by handle at the moment asked about."""
-        return self.store.get(handles, known_at=self.moment.known_at, spaces=self.spaces)
+        return self.marked(self.store.get(handles, known_at=self.moment.known_at, spaces=self.spaces))
+
+    def marked(self, nodes: Sequence[Node | None]) -> list[Node | None]:
+        """Nodes of the moment asked about, with what is worked out of them when they are read."""
+        return marked(self.store, nodes, self.stalled_after, self.moment.known_at)
 
     def note(self, values: Sequence[Node | Label]) -> None:
         """These are on one level: what one of them is asked for, the others will be too."""
@@ -106,20 +114,6 @@ class Tagging(NamedTuple):
     tag: Node
     by: str
     evidence: str | None
-
-
-class Alias(NamedTuple):
-    """A stay of a name at a version: it moved here in (not_before, seen_at]. Times in microseconds."""
-
-    name: str
-    not_before: int | None
-    seen_at: int
-    until: int | None
-
-    @property
-    def current(self) -> bool:
-        """Whether it was still here when last looked at."""
-        return self.until is None
 
 
 class Arrow(NamedTuple):
@@ -207,18 +201,16 @@ def tags(ask: Ask, parents: list[Node]) -> list[list[Tagging]]:
     ]
 
 
-def aliases(ask: Ask, parents: list[Node]) -> list[list[Alias]]:
-    """``ModelVersion.aliases``, from what sources noted of each stay, earliest first."""
-    return [
-        sorted(
-            (
-                Alias(stay["name"], stay.get("notBefore"), stay["seenAt"], stay.get("until"))
-                for stay in node.properties.get("aliasHistory", {}).values()
-            ),
-            key=lambda alias: (alias.seen_at, alias.name),
-        )
-        for node in parents
-    ]
+def aliases(ask: Ask, parents: list[Node]) -> list[list[Stay]]:
+    """``ModelVersion.aliases``, earliest first."""
+    handles = sorted({node.handle for node in parents})
+    found = ask.store.expand(handles, Direction.UPSTREAM, (EdgeKind.HAS,), ask.moment, ask.spaces)
+    models = ask.readable(sorted({step.src for step in found.steps}))
+    named: dict[int, list[Node]] = {}
+    for step in found.steps:
+        if step.src in models:
+            named.setdefault(step.dst, []).append(models[step.src])
+    return [stays(node, moves_of(named.get(node.handle, ()))) for node in parents]
 
 
 def lineage_root(ask: Ask, parents: list[LineageAnswer]) -> list[Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from app.lineage.aliases import moves_of, stays
 from app.lineage.walk import lineage
 from graph_schema.edges import EDGES, FLOW_KINDS, EdgeKind, Family
 from graph_schema.errors import NotFound
@@ -111,23 +112,26 @@ class _Side:
             if walk.truncated_because is not None:
                 self.reasons.append(walk.truncated_because)
         children: set[int] = set()
+        parents: set[int] = set()
         for way in (Direction.UPSTREAM, Direction.DOWNSTREAM):
             steps = store.expand([root], way, _DIRECT, moment, spaces).steps
             self._note(steps)
             if way is Direction.DOWNSTREAM:
                 children = {step.dst for step in steps if step.kind is EdgeKind.HAS}
+            else:
+                parents = {step.src for step in steps if step.kind is EdgeKind.HAS}
         if len(children) > MAX_NODES:
             self.reasons.append(f"only {MAX_NODES:,} of the {len(children):,} things it has were looked at")
         self.children = sorted(children)[:MAX_NODES]
         if both_ways and self.children:
             self._note(store.expand(self.children, Direction.UPSTREAM, FLOW_KINDS, moment, spaces).steps)
-        self.versions = [
-            node
-            for node in store.get(
-                self.children if found.kind is NodeKind.MODEL else [], known_at=moment.known_at, spaces=spaces
-            )
-            if node is not None
-        ]
+        versions = self.children if found.kind is NodeKind.MODEL else []
+        models = [root] if found.kind is NodeKind.MODEL else sorted(parents)
+        if found.kind is not NodeKind.MODEL_VERSION and not versions:
+            models = []
+        read = store.get([*versions, *models], known_at=moment.known_at, spaces=spaces)
+        self.versions = [node for node in read[: len(versions)] if node is not None]
+        self.moves = moves_of(node for node in read[len(versions) :] if node is not None)
 
     def _note(self, steps: Sequence[Step]) -> None:
         for step in steps:
@@ -194,16 +198,8 @@ def _of_aliases(left: _Side, right: _Side) -> Iterator[Difference]:
 def _aliases(side: _Side) -> dict[str, Any]:
     at = side.moment.as_of if side.moment.as_of is not None else time.time_ns() // 1000
     held: dict[str, Any] = {}
-    for version in side.versions:
-        held.update(dict.fromkeys(_held(version, at), version.name))
-    held.update(dict.fromkeys(_held(side.node, at), True))
+    for version, name in ((side.node, True), *((each, each.name) for each in side.versions)):
+        for stay in stays(version, side.moves):
+            if stay.seen_at <= at and (stay.until is None or at < stay.until):
+                held[stay.name] = name
     return held
-
-
-def _held(version: Node, at: Micros) -> list[str]:
-    stays = version.properties.get("aliasHistory", {}).values()
-    return [
-        stay["name"]
-        for stay in stays
-        if stay["seenAt"] <= at and (stay.get("until") is None or at < stay["until"])
-    ]

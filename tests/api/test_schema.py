@@ -12,6 +12,7 @@ import app.api
 from app.api import fields, ingesting, queries
 from app.api.status import SourceStatus
 from app.api.types import schema, sdl
+from app.lineage.aliases import Stay
 from app.lineage.compare import Comparison, Difference
 from app.lineage.identity import Explained
 from app.lineage.paths import Paths
@@ -25,7 +26,7 @@ COMMITTED = Path(app.api.__file__).with_name("schema.graphql")
 
 #: The values behind each type, for looking whether they have what the schema promises.
 BEHIND: dict[str, type] = {
-    "Alias": fields.Alias,
+    "Alias": Stay,
     "Comparison": Comparison,
     "Correction": Correction,
     "Difference": Difference,

@@ -14,8 +14,9 @@ from graph_schema.claims import Claim
 from graph_schema.errors import BadInput
 from graph_schema.times import Micros
 from graph_schema.wording import counted
+from ingestors import signatures
 from ingestors.http import HttpClient, HttpConfig, shown
-from ingestors.source import Discovered, Item, Pulled, Source
+from ingestors.source import Delivery, Discovered, Item, Pulled, PushedConfig, Source
 from ingestors.sources.mlflow.api import Api, Server, entries
 from ingestors.sources.mlflow.models import (
     alias_claims,
@@ -34,14 +35,15 @@ from ingestors.sources.mlflow.runs import (
     run_claims,
 )
 from ingestors.sources.mlflow.state import State
+from ingestors.sources.mlflow.webhooks import DELIVERY_ID, move_claims, received
 
 #: Runs counted by ``check``; beyond, it says "more than".
 _COUNTED = 2_000
 
 
-class MLflowConfig(HttpConfig):
+class MLflowConfig(HttpConfig, PushedConfig):
     """Keys of an ``mlflow`` source. ``include`` and ``exclude`` are globs on names of experiments; ``since``
-    leaves out runs and logged models that began before."""
+    leaves out runs and logged models that began before. ``secret_env`` names the secret of its webhooks."""
 
     tracking_uri: str = Field(
         min_length=1, description="http(s)://…; or sqlite:///… and a folder, with the extra mlflow"
@@ -73,6 +75,7 @@ class MLflowSource(Source):
 
     type = "mlflow"
     config_model = MLflowConfig
+    accepts = True
     retirable = (
         "experiment", "run", "run_error", "model_inputs", "logged_model", "environment", "model",
         "model_version", "alias",
@@ -101,6 +104,7 @@ class MLflowSource(Source):
             "model_version": lambda data: version_claims(data, names),
             "alias": lambda data: alias_claims(data, names),
             "rename": lambda data: rename_claims(data, names),
+            "alias_move": lambda data: move_claims(data, names),
         }
 
     @classmethod
@@ -125,6 +129,15 @@ class MLflowSource(Source):
 
     def pull(self, cursor: Any | None, *, now: Micros) -> Iterator[Pulled]:
         return Pull(self.api(), self.config, cursor, now).pages()
+
+    def verify(self, delivery: Delivery, secret: bytes) -> None:
+        signatures.standard(delivery, secret)
+
+    def delivery_id(self, delivery: Delivery) -> str | None:
+        return delivery.headers.get(DELIVERY_ID)
+
+    def receive(self, delivery: Delivery) -> Sequence[Item]:
+        return received(delivery)
 
     def restart(self, cursor: Any | None) -> Any | None:
         """What was seen of aliases and of models before a rename stays."""
