@@ -122,7 +122,8 @@ def _of(deployment: str, kind: NodeKind, released: str, at: Micros) -> list[Clai
     data = {"kind": kind.value, "text": released}
     if not head_of(released.partition("=")[0]).is_open:
         return [Keyed("release", deployment, "of", released, None, at, data=data)]
-    waits = {"rule": "release", "under": deployment, "kind": EdgeKind.DEPLOYED_AS.value}
+    edge = {"kind": EdgeKind.DEPLOYED_AS.value, "src": released, "dst": deployment}
+    waits = {"rule": "release", "under": deployment, "thing": kind.value, **edge}
     return [
         Keyed("release", deployment, "of", None, None, at, data=data),
         Keyed("open", released, "also", deployment, data=waits),

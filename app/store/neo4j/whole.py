@@ -14,12 +14,13 @@ from app.store.digest import belief_line, digest_of, node_line, refusal_line
 from app.store.neo4j import codec
 from app.store.neo4j.codec import BELIEF, IDENT, JOIN, KEYED, NODE
 from app.store.neo4j.connection import Connection
-from app.store.neo4j.engine import Neo4jEngine
+from app.store.neo4j.engine import Neo4jEngine, matching
 from app.store.neo4j.reading import ORIGINS, origin_names, source_names
 from app.store.neo4j.rows import listing, rows
 from app.store.neo4j.schema import PAST
 from app.store.refusal import refusal
 from app.store.rows import EDGE_KINDS, NODE_KINDS, SourceRow, from_json, to_json
+from app.store.waiting import in_words, is_asked, waits
 from graph_schema.errors import StoreBusy
 from graph_schema.store import Counts
 from graph_schema.values import Bond, Spaces
@@ -45,6 +46,7 @@ _LIVE = listing(NODE.format("n"), f"MATCH (n:Item) {_RANGE.format('n')} AND n.li
 _BELIEFS = listing(BELIEF, f"MATCH (s:Item) {_RANGE.format('s')} MATCH (s)-[e:{_TYPES}]->(d)")
 _REFUSED = listing(JOIN, "MATCH (j:Join) WHERE NOT j.accepted")
 _WAITING = listing("k.key, k.data, k.anchor", "MATCH (k:Keyed) WHERE k.rule = 'open' AND k.role = 'edge'")
+_ASKED = listing("k.key, k.data", "MATCH (k:Keyed) WHERE k.rule = 'open' AND k.role = 'also'")
 _ANSWERED = listing(
     "id",
     "UNWIND $ids AS id MATCH (x:Derived {anchor: id})",
@@ -167,8 +169,12 @@ def _refusals(tx: ManagedTransaction) -> list[str]:
 def _open_references(tx: ManagedTransaction) -> list[str]:
     waiting = {anchor_number("open", key, anchor): data for key, data, anchor in rows(tx, _WAITING)}
     answered = {row[0] for row in rows(tx, _ANSWERED, ids=list(waiting))}
-    edges = [from_json(data) for number, data in waiting.items() if number not in answered]
-    return sorted(f"{edge['src']} {edge['kind']} {edge['dst']}" for edge in edges)
+    found = [in_words(from_json(data)) for number, data in waiting.items() if number not in answered]
+    for key, data in rows(tx, _ASKED):
+        told = from_json(data)
+        if is_asked(told) and waits(told, matching(tx, *key.split("=", 1))):
+            found.append(in_words(told))
+    return sorted(found)
 
 
 def _ranged(tx: ManagedTransaction, query: str) -> Iterator[list[Any]]:

@@ -10,7 +10,8 @@ from app.store.digest import belief_line, node_line, refusal_line
 from app.store.refusal import refusal
 from app.store.rows import EDGE_KINDS, NODE_KINDS, BeliefRow, from_json, to_json
 from app.store.sqlite.codec import BELIEF, EACH, JOIN, NODE, decode_node, join, listed
-from app.store.sqlite.lookup import origin_names, source_names
+from app.store.sqlite.lookup import matching, origin_names, source_names
+from app.store.waiting import in_words, is_asked, waits
 from graph_schema.store import Counts
 
 _TABLES = (
@@ -56,8 +57,12 @@ def open_references(db: sqlite3.Connection) -> list[str]:
             (number, number),
         ).fetchone()
         if held is None:
-            edge = from_json(data)
-            found.append(f"{edge['src']} {edge['kind']} {edge['dst']}")
+            found.append(in_words(from_json(data)))
+    asked = db.execute("SELECT key, data FROM keyed WHERE rule = 'open' AND role = 'also'")
+    for key, data in asked.fetchall():
+        told = from_json(data)
+        if is_asked(told) and waits(told, matching(db, *key.split("=", 1))):
+            found.append(in_words(told))
     return found
 
 

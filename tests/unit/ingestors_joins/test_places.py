@@ -280,6 +280,18 @@ def test_a_version_that_two_servers_have_joins_neither(store: GraphStore) -> Non
     assert len(edges(store, E.HAS)) == 1, "it stood there all the same"
 
 
+def test_a_version_that_waits_is_told(store: GraphStore) -> None:
+    waiting = [f"{version(1, None)} DEPLOYED_AS {deployment(1)}"]
+    tell(store, [open_release(1, 10)])
+    assert store.open_references() == waiting, "unknown"
+
+    write(store, RELEASES, Record("one", "event", 1, (Names(K.MODEL_VERSION, (version(1),)),)))
+    assert store.open_references() == []
+
+    write(store, RELEASES, Record("two", "event", 1, (Names(K.MODEL_VERSION, (version(1, "b"),)),)))
+    assert store.open_references() == waiting, "ambiguous"
+
+
 # time --------------------------------------------------------------------------------------------------
 
 
