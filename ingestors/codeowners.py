@@ -123,35 +123,55 @@ def _last(section: Section, path: str) -> Pattern | None:
 
 
 def matches(pattern: str, path: str) -> bool:
-    """Whether a pattern matches a file, or a directory that is tracked as one thing."""
-    return _compiled(pattern).fullmatch(path.strip("/")) is not None
+    """Whether a pattern matches a file, or a directory that is tracked as one thing. Takes time in proportion
+    to the length of both, whatever stars there are."""
+    segments, direct = _read_pattern(pattern)
+    parts = path.strip("/").split("/")
+    # The numbers of leading parts that the segments so far can stand for.
+    reached = {0}
+    for segment in segments:
+        if segment == "**":
+            reached = set(range(min(reached, default=0), len(parts) + 1)) if reached else set()
+        else:
+            reached = {n + 1 for n in reached if n < len(parts) and _segment(segment, parts[n])}
+    # Every name may be that of a directory, and mean all in it.
+    return len(parts) in reached if direct else bool(reached - {0})
 
 
 @lru_cache(maxsize=8_192)
-def _compiled(pattern: str) -> re.Pattern[str]:
+def _read_pattern(pattern: str) -> tuple[tuple[str, ...], bool]:
+    """The segments, and whether only what lies directly there is meant: ``docs/*``."""
     body = pattern.removeprefix("\\") if pattern.startswith("\\#") else pattern
-    body = body.replace("\\ ", " ")
-    directory = body.endswith("/")
+    body = body.replace("\\ ", " ").replace("\\#", "#")
     inner = body.strip("/")
+    segments = tuple(segment for segment in inner.split("/") if segment)
     anchored = body.startswith("/") or "/" in inner
-    segments = inner.split("/") if inner else []
-    made = "" if anchored else "(?:.*/)?"
-    for place, segment in enumerate(segments):
-        last = place == len(segments) - 1
-        if segment == "**":
-            made += ".*" if last else "(?:.*/)?"
-            continue
-        made += "".join("[^/]*" if part == "*" else "[^/]" if part == "?" else re.escape(part)
-                        for part in re.split(r"([*?])", segment) if part)  # fmt: skip
-        made += "" if last else "/"
-    # "docs/*" is what lies directly in docs; every other name may be that of a directory and mean all in it.
-    direct = anchored and not directory and segments[-1:] == ["*"] and len(segments) > 1
-    return re.compile(made if direct else made + "(?:/.*)?", re.DOTALL)
+    direct = anchored and segments[-1:] == ("*",) and not body.endswith("/")
+    return (segments if anchored else ("**", *segments)), direct
+
+
+def _segment(pattern: str, name: str) -> bool:
+    """``*`` and ``?`` within one name."""
+    at = place = 0
+    star, kept = -1, 0
+    while at < len(name):
+        if place < len(pattern) and pattern[place] == "*":
+            star, kept = place, at
+            place += 1
+        elif place < len(pattern) and pattern[place] in ("?", name[at]):
+            at += 1
+            place += 1
+        elif star >= 0:
+            kept += 1
+            place, at = star + 1, kept
+        else:
+            return False
+    return not pattern[place:].strip("*")
 
 
 def covers_everything(pattern: str) -> bool:
     """Whether a pattern speaks of the whole repository."""
-    return pattern.strip("/") in ("*", "**", "**/*")
+    return pattern in ("*", "**", "/**", "/**/", "**/*", "/**/*")
 
 
 def claims(sections: Sequence[Section], repository: str, at: Micros | None = None) -> list[Claim]:
