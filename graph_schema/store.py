@@ -221,6 +221,10 @@ class GraphStore(Protocol):
     def labels(self, handles: Sequence[int], *, known_at: Micros | None = None) -> list[Label]:
         """Id, kind and name of nodes, in order. Handles come from this store, so none is missing."""
 
+    def heard(self, handles: Sequence[int], *, known_at: Micros | None = None) -> list[Micros | None]:
+        """When something new was last said of each node: by its source's own time where that gives one, else
+        when it was recorded. None where there is none at that time."""
+
     def find(
         self,
         kind: NodeKind,

@@ -20,6 +20,7 @@ from app.api.types import sdl
 from app.container import Container
 from app.lineage.lookup import find_one
 from app.lineage.walk import lineage
+from app.settings import seconds
 from graph_schema.errors import BadIdentifier, BadInput, KinloreError, NotFound, StoreBusy, StoreError
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,13 @@ class _Service:
         self.jobs = jobs
 
     def _ask(self) -> Ask:
-        return Ask(self.container.store, None, lambda: source_statuses(self.container), self.jobs)
+        return Ask(
+            self.container.store,
+            None,
+            lambda: source_statuses(self.container),
+            self.jobs,
+            seconds(self.container.settings.runs.stalled_after),
+        )
 
     async def graphql(self, request: Request) -> Response:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -170,7 +170,8 @@ def find(
         known_at=ask.moment.known_at,
         spaces=ask.spaces,
     )
-    edges = [NodeEdge(encode_cursor(item, ordering), item) for item in page.items]
+    shown = [item for item in ask.marked(page.items) if item is not None]
+    edges = [NodeEdge(encode_cursor(item, ordering), item) for item in shown]
     return NodeConnection(edges, PageInfo(page.next is not None, edges[-1].cursor if edges else None))
 
 

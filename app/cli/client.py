@@ -43,10 +43,11 @@ class _Local:
         from app.api.status import source_statuses
 
         container = self._container
+        stalled_after = settings.seconds(container.settings.runs.stalled_after)
         return _data(
             answer(
                 Request(query, dict(variables)),
-                lambda: Ask(container.store, None, lambda: source_statuses(container)),
+                lambda: Ask(container.store, None, lambda: source_statuses(container), None, stalled_after),
             )
         )
 

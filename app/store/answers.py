@@ -46,6 +46,12 @@ def to_node(row: NodeRow, sources: SourceNames, spaces: Collection[str] | None) 
     )
 
 
+def last_word(row: NodeRow, recorded: Mapping[int, int]) -> int | None:
+    """When something new was last said of a node, in microseconds; ``recorded``: the times of revisions."""
+    times = [fact.at if fact.at is not None else recorded[fact.since] for fact in row.facts]
+    return max(times, default=None)
+
+
 def composed(nid: int, kind: int, identifiers: list[str], facts: list[Fact], sources: SourceNames) -> NodeRow:
     """What facts come to, as a node with these identifiers."""
     declared = NODE_KINDS[kind]

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from neo4j import ManagedTransaction
 
-from app.store.answers import decode_cursor, encode_cursor, to_edge, to_node
+from app.store.answers import SourceNames, decode_cursor, encode_cursor, last_word, to_edge, to_node
 from app.store.neo4j import codec, past
 from app.store.neo4j.codec import BELIEF, NODE, index_key
 from app.store.neo4j.connection import Connection
@@ -17,7 +17,7 @@ from app.store.neo4j.expanding import expand
 from app.store.neo4j.finding import ordered
 from app.store.neo4j.rows import listing, rows
 from app.store.neo4j.schema import PAST
-from app.store.rows import EDGE_KINDS, NODE_KINDS, BeliefRow
+from app.store.rows import EDGE_KINDS, NODE_KINDS, BeliefRow, NodeRow
 from graph_schema import filters
 from graph_schema.edges import EdgeKind
 from graph_schema.errors import BadIdentifier, BadInput
@@ -56,6 +56,7 @@ _FOUND = """
 MATCH (k:Keyed) WHERE k.place = $place AND k.role IS NOT NULL AND k.when IS NOT NULL AND k.ref IS NOT NULL
 WITH DISTINCT k.ref AS ref RETURN collect([ref])
 """
+_RECORDED = listing("r.rev, r.at", "UNWIND $ids AS id MATCH (r:Revision {rev: id})")
 _NODES = listing(NODE.format("n"), "UNWIND $ids AS id MATCH (n:Item {num: id}) WHERE n.live")
 _LABELS = listing(
     "id, coalesce(n.fullId, n.id), n.kind, coalesce(n.fullName, n.name)",
@@ -122,6 +123,17 @@ class Reads:
     ) -> list[Node | None]:
         """See :meth:`graph_schema.store.GraphStore.get`."""
         return self._read(lambda tx: get(tx, handles, known_at, spaces))
+
+    def heard(self, handles: Sequence[int], *, known_at: Micros | None = None) -> list[Micros | None]:
+        """See :meth:`graph_schema.store.GraphStore.heard`."""
+
+        def work(tx: ManagedTransaction) -> list[Micros | None]:
+            found = node_rows(tx, handles, known_at, source_names(tx))
+            revisions = {fact.since for row in found.values() for fact in row.facts}
+            times = dict(rows(tx, _RECORDED, ids=sorted(revisions)))
+            return [last_word(found[h], times) if h in found else None for h in handles]
+
+        return self._read(work)
 
     def labels(self, handles: Sequence[int], *, known_at: Micros | None = None) -> list[Label]:
         """See :meth:`graph_schema.store.GraphStore.labels`."""
@@ -216,11 +228,17 @@ def get(
 ) -> list[Node | None]:
     """Nodes by handle, in order."""
     names = source_names(tx)
-    if known_at is not None:
-        found = past.nodes(tx, handles, past.revision_at(tx, known_at), names)
-    else:
-        found = {row[0]: codec.node_row(row) for row in rows(tx, _NODES, ids=list(handles))}
+    found = node_rows(tx, handles, known_at, names)
     return [to_node(found[h], names, spaces) if h in found else None for h in handles]
+
+
+def node_rows(
+    tx: ManagedTransaction, handles: Sequence[int], known_at: Micros | None, names: SourceNames
+) -> dict[int, NodeRow]:
+    """Rows of nodes by handle, as of a time."""
+    if known_at is not None:
+        return past.nodes(tx, handles, past.revision_at(tx, known_at), names)
+    return {row[0]: codec.node_row(row) for row in rows(tx, _NODES, ids=list(handles))}
 
 
 def _beliefs(tx: ManagedTransaction, handles: Iterable[int]) -> dict[int, tuple[BeliefRow, str, str]]:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from hashlib import sha256
 from typing import Any
 
-from app.store.answers import decode_cursor, encode_cursor, to_edge, to_node
+from app.store.answers import SourceNames, decode_cursor, encode_cursor, last_word, to_edge, to_node
 from app.store.bonds import bonds_of
 from app.store.digest import digest_of
 from app.store.rows import NODE_CODES, NODE_KINDS, BeliefRow, NodeRow
@@ -129,16 +129,27 @@ class Reads:
         self, db: sqlite3.Connection, handles: Sequence[int], known_at: Micros | None, spaces: Spaces
     ) -> list[Node | None]:
         names = source_names(db)
-        found: dict[int, NodeRow]
-        if known_at is not None:
-            found = past.nodes(db, handles, past.revision_at(db, known_at), names)
-        else:
-            rows = db.execute(
-                f"SELECT {NODE} FROM {EACH} k CROSS JOIN node ON nid = k.value WHERE live",
-                (listed(handles),),
-            )
-            found = {row[0]: decode_node(row) for row in rows}
+        found = self._node_rows(db, handles, known_at, names)
         return [to_node(found[h], names, spaces) if h in found else None for h in handles]
+
+    def _node_rows(
+        self, db: sqlite3.Connection, handles: Sequence[int], known_at: Micros | None, names: SourceNames
+    ) -> dict[int, NodeRow]:
+        if known_at is not None:
+            return past.nodes(db, handles, past.revision_at(db, known_at), names)
+        rows = db.execute(
+            f"SELECT {NODE} FROM {EACH} k CROSS JOIN node ON nid = k.value WHERE live", (listed(handles),)
+        )
+        return {row[0]: decode_node(row) for row in rows}
+
+    def heard(self, handles: Sequence[int], *, known_at: Micros | None = None) -> list[Micros | None]:
+        """See :meth:`graph_schema.store.GraphStore.heard`."""
+        with self._read() as db:
+            found = self._node_rows(db, handles, known_at, source_names(db))
+            revisions = {fact.since for row in found.values() for fact in row.facts}
+            known = f"SELECT rev, at FROM {EACH} k CROSS JOIN revision ON rev = k.value"
+            times = dict(db.execute(known, (listed(revisions),)))
+        return [last_word(found[h], times) if h in found else None for h in handles]
 
     def labels(self, handles: Sequence[int], *, known_at: Micros | None = None) -> list[Label]:
         """See :meth:`graph_schema.store.GraphStore.labels`."""
