@@ -15,7 +15,7 @@ from app.cli.console import options, print_json
 @click.command()
 @click.option("--host", help="The address to listen on; beyond 127.0.0.1 a token is needed.")
 @click.option("--port", type=int, help="The port to listen on.")
-@click.option("--no-jobs", is_flag=True, help="Only answer: pull no source.")
+@click.option("--no-jobs", is_flag=True, help="Only answer: pull no source, apply nothing pushed.")
 @options
 def command(host: str | None, port: int | None, no_jobs: bool, config: str | None, as_json: bool) -> int:
     """Serve GraphQL and the pages, and pull the sources when they are due, until Ctrl-C."""
@@ -25,6 +25,7 @@ def command(host: str | None, port: int | None, no_jobs: bool, config: str | Non
     from app.api.server import listen, serve, url
     from app.cli.stopping import stoppable
     from app.container import Container
+    from app.jobs.consumer import Consumer
     from app.jobs.consumer import Consumer
     from app.jobs.scheduler import Scheduler
     from app.settings import seconds
@@ -36,11 +37,13 @@ def command(host: str | None, port: int | None, no_jobs: bool, config: str | Non
         container.migrated()
         listening, port = listen(server.host, server.port)
         address = server.public_url or url(server.host, port)
-        jobs = None
+        jobs = consumer = None
         if not no_jobs:
             sources = [configured.source for configured in container.sources if configured.source]
             how = loaded.settings.jobs
-            jobs = Scheduler(container.store, sources, lease=seconds(how.lease), share=how.share)
+            lease = seconds(how.lease)
+            jobs = Scheduler(container.store, sources, lease=lease, share=how.share)
+            consumer = Consumer(container, lease=lease)
         if as_json:
             print_json({"address": address, "openness": openness})
         else:
