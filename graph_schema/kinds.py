@@ -204,7 +204,9 @@ RESERVED_PROPERTIES = ("name", "url", "createdAt")
 OBSERVED_PROPERTIES = frozenset({"aliasHistory"})
 
 #: States of a run, a job run or a check after which nothing more happens.
-TERMINAL_STATUSES = frozenset({"FINISHED", "FAILED", "KILLED", "COMPLETE", "ABORTED", "RESOLVED", "CLOSED"})
+TERMINAL_STATUSES = frozenset(
+    {"FINISHED", "FAILED", "KILLED", "COMPLETE", "ABORTED", "SKIPPED", "RESOLVED", "CLOSED"}
+)
 
 _BY_SCOPE = {kind.scope_name: kind for kind in NodeKind}
 

@@ -1,4 +1,4 @@
-"""From events of OpenLineage, recorded or made up, to records in a store, as the consumer of pushes does it."""
+"""From events of OpenLineage, recorded or made up, to records in a store, as pushes are consumed."""
 
 from __future__ import annotations
 
