@@ -1,0 +1,190 @@
+"""Rows 14 and 15: servers that share a store. One pulls at a time, whoever dies or sleeps."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.jobs.leases import Leases
+from app.jobs.runs import Runs, job_of
+from graph_schema.store import GraphStore
+from ingestors.history import history
+from ingestors.loop import ingest
+from ingestors.report import CURSOR
+from tests.faults.conftest import Figure
+from tests.faults.serving import (
+    LOST,
+    Journal,
+    Pull,
+    Slow,
+    ingest_under_lease,
+    overlaps,
+    pulls,
+    start_server,
+)
+from tests.faults.victim import _CONTEXT, SHORT, Address, start
+
+#: Beyond the interval, in seconds: what counts as a miss.
+MISS = 2.0
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
+    """What the condition gives once it is true."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+    return found
+
+
+def gaps(made: list[Pull], until: float | None = None) -> list[float]:
+    """Seconds between the beginnings of pulls."""
+    times = [pull.began for pull in made] + ([] if until is None else [until])
+    return [after - before for before, after in itertools.pairwise(times)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [15, pytest.param(600, marks=pytest.mark.soak)])
+@pytest.mark.timeout(900)
+def test_two_servers_never_pull_one_source_twice_and_miss_nothing(
+    address: Callable[[], Address], tmp_path: Path, seconds: int, figure: Figure
+) -> None:
+    here, file = address(), tmp_path / "pulls"
+    store = here.open()
+    store.migrate()
+    sources = [Journal(f"source{number}", file) for number in range(4)]
+
+    servers = [start_server(here, sources, lease=5.0) for _ in range(2)]
+    wait_for(lambda: len(pulls(file)) == 4)
+    time.sleep(seconds)
+    until = time.monotonic()
+    for process, connection in servers:
+        connection.close()
+        process.join(30)
+
+    made = pulls(file)
+    late = [gap for each in made.values() for gap in gaps(each, until) if gap > 1 + MISS]
+    worst = max(gap for each in made.values() for gap in gaps(each))
+    by_process = {process: 0 for each in made.values() for _, process, *_ in each}
+    for each in made.values():
+        for pull in each:
+            by_process[pull.process] += 1
+    doubled = sum(overlaps(each) for each in made.values())
+    repeated = sum(
+        later.cursor <= earlier.cursor
+        for each in made.values()
+        for earlier, later in itertools.pairwise(each)
+    )
+    figure(
+        f"{sum(map(len, made.values()))} runs of 4 sources in {seconds} s by two servers "
+        f"({' and '.join(map(str, by_process.values()))}):",
+        f"overlaps {doubled}, cursors repeated {repeated}, misses above {MISS:g} s {len(late)}, "
+        f"longest gap {worst:.2f} s",
+    )
+    assert [process.exitcode for process, _ in servers] == [0, 0]
+    assert (doubled, repeated) == (0, 0)
+    assert all(report.error is None for name in made for report in history(store, name, 100))
+    if seconds >= 60:
+        assert not late
+    store.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["same machine", "another machine"])
+def test_a_server_that_is_killed_hands_over_within_the_lease(
+    address: Callable[[], Address], tmp_path: Path, elsewhere: bool, figure: Figure
+) -> None:
+    here, file, lease = address(), tmp_path / "pulls", 3.0
+    store = here.open()
+    store.migrate()
+    # It is due again in an hour, and pulling takes long: who is killed leaves it in the middle.
+    slow = Journal("slow", file, every="1h", takes=(30.0, 30.0))
+    first, first_end = start_server(here, [slow], lease, elsewhere)
+    wait_for(lambda: pulls(file))
+    second, second_end = start_server(here, [slow], lease, elsewhere)
+    time.sleep(1.5)
+
+    killed = time.monotonic()
+    first.kill()
+    made = wait_for(lambda: len(found := pulls(file).get("slow", [])) == 2 and found)
+    second.kill()
+    for end in (first_end, second_end):
+        end.close()
+
+    figure("handed over after", f"{made[1].began - killed:.2f} s, the lease is {lease:g} s")
+    assert made[1].process != made[0].process and made[1].cursor == made[0].cursor == 0
+    assert job_of(store, "slow").runs == 2
+    (interrupted,) = history(store, "slow")
+    assert interrupted.error is not None and interrupted.error.startswith("interrupted:")
+    store.close()
+
+
+def resumed(process: BaseProcess) -> int | None:
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGCONT)
+    process.join(60)
+    return process.exitcode
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("times", [2, pytest.param(20, marks=pytest.mark.soak)])
+@pytest.mark.timeout(900)
+def test_a_leader_that_slept_past_its_lease_writes_nothing_any_more(
+    address: Callable[[], Address], times: int, figure: Figure
+) -> None:
+    count, seed, lease = 400, 7, 2.0
+    clean = address().open()
+    clean.migrate()
+    ingest(clean, Slow(count, seed), policy=SHORT)
+    digest = clean.digest()
+    clean.close()
+    rng = random.Random(times)
+    stale = equal = lost = 0
+
+    for _ in range(times):
+        here = address()
+        told, telling = _CONTEXT.Pipe(duplex=False)
+        leader = start(ingest_under_lease, here, count, seed, lease, telling)
+        telling.close()
+        for _ in range(rng.randint(1, 6)):
+            told.recv_bytes()
+        assert leader.pid is not None
+        os.kill(leader.pid, signal.SIGSTOP)
+        store = here.open()
+        store.migrate()
+        takes_over(store, Slow(count, seed), lease)
+        before = state(store)
+
+        exit_code = resumed(leader)
+
+        lost += exit_code == LOST
+        stale += state(store) != before
+        equal += store.digest() == digest
+        told.close()
+        store.close()
+
+    figure(f"{times} leaders slept past their lease:", f"stale writes {stale}, equal graphs {equal}/{times}")
+    assert (stale, equal, lost) == (0, times, times)
+
+
+def takes_over(store: GraphStore, source: Slow, lease: float) -> None:
+    leases = Leases(store, duration=lease, place="")
+    runs = Runs(store, leases)
+    begun = wait_for(lambda: runs.begin(source))
+    report = runs.carry_out(begun, policy=SHORT)
+    assert report is not None and report.error is None
+    leases.close()
+
+
+def state(store: GraphStore) -> Any:
+    """Whatever a stale write would change."""
+    return (store.counts(), store.service(CURSOR), store.service("job"), store.service("ingestion"))
