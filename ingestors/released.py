@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import parse_qs, unquote
 
+from graph_schema.claims import Claim, Finds, Links, uses
+from graph_schema.edges import EdgeKind
 from graph_schema.errors import BadInput
 from graph_schema.identifiers import identifier
 from graph_schema.kinds import NodeKind
+from graph_schema.times import Micros
 
 Thing = tuple[NodeKind, str]
 """A kind and an identifier: what was released."""
@@ -117,3 +121,34 @@ def model(text: str) -> Thing | None:
     if colon and not version.isdecimal():
         return None
     return NodeKind.MODEL_VERSION, identifier("mlflow.model_version", f"{name}/{version}")
+
+
+def contents(
+    deployment: str,
+    at: Micros,
+    *,
+    images: Iterable[str] = (),
+    models: Iterable[str] = (),
+    bentos: Iterable[str] = (),
+    commit: str | None = None,
+) -> tuple[list[Thing], list[Claim]]:
+    """What texts in a deployment's description come to: the things that were released, and what is to be
+    claimed beside them: images known by a tag are asked for, addresses of models find the deployment, the
+    commit was its code. Raises BadInput."""
+    things: list[Thing] = []
+    claims: list[Claim] = []
+    for read in dict.fromkeys(image(text) for text in images):
+        if read.thing is not None:
+            things.append(read.thing)
+        elif read.slot is not None:
+            claims.append(uses(read.slot, deployment, at, EdgeKind.DEPLOYED_AS))
+    for text in dict.fromkeys(models):
+        version = model(text)
+        if version is not None:
+            things.append(version)
+        if ":/" in text:
+            claims.append(Finds("uri", text, deployment))
+    things.extend((NodeKind.ARTIFACT, identifier("bentoml.bento", bento)) for bento in bentos)
+    if commit is not None:
+        claims.append(Links(EdgeKind.CODE_FOR, identifier("git.sha", commit), deployment, at))
+    return list(dict.fromkeys(things)), claims

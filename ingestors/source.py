@@ -10,6 +10,7 @@ import builtins
 import hmac
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -39,6 +40,12 @@ class SourceConfig(BaseModel):
     def scope(self) -> str:
         """The scope that scoped identifiers of this source take."""
         return self.instance or self.name
+
+    def wants(self, *names: str) -> bool:
+        """Whether ``include`` and ``exclude`` let through what goes by these names."""
+        if self.include and not any(fnmatchcase(name, glob) for name in names for glob in self.include):
+            return False
+        return not any(fnmatchcase(name, glob) for name in names for glob in self.exclude)
 
 
 class PushedConfig(SourceConfig):

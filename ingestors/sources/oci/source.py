@@ -83,7 +83,7 @@ class OciSource(Source):
             repository, digest, tag = (str(target.get(k) or "") for k in ("repository", "digest", "tag"))
             if not REPOSITORY.fullmatch(repository) or not DIGEST.fullmatch(digest):
                 raise BadInput("a push needs target.repository and target.digest, sha256:…")
-            if self._wanted(repository) and not _BESIDE.fullmatch(tag):
+            if self.config.wants(repository) and not _BESIDE.fullmatch(tag):
                 at = parse_time(str(event.get("timestamp") or ""))
                 items.extend(self._pushed(repository, digest, tag, at, target["mediaType"]))
         return items
@@ -135,7 +135,7 @@ class OciSource(Source):
                 items = []
         for name in sorted(set(tags) - set(names)):
             # What the configuration leaves out now is not gone.
-            if self._wanted(name) and not self._registry().tags(name):
+            if self.config.wants(name) and not self._registry().tags(name):
                 items.extend(self._ended(name, tags[name], now))
                 tags = {other: held for other, held in tags.items() if other != name}
         yield Pulled(items, {"tags": tags}, len(items), {"image": frozenset(present)})
@@ -147,9 +147,9 @@ class OciSource(Source):
     def _repositories(self) -> list[str]:
         named = [name for name in self.config.include if not _GLOB.search(name)]
         if named and len(named) == len(self.config.include):
-            return [name for name in named if self._wanted(name)]
+            return [name for name in named if self.config.wants(name)]
         try:
-            return [name for name in self._registry().repositories() if self._wanted(name)]
+            return [name for name in self._registry().repositories() if self.config.wants(name)]
         except (HttpError, Refused) as problem:
             raise SourceError(
                 f"{problem}. Without leave to list its repositories, name them: include = "
@@ -254,12 +254,6 @@ class OciSource(Source):
         """The repository with the registry before it, as deployments spell images."""
         registry = self.config.registry or urlsplit(self.config.url).netloc.rpartition("@")[2]
         return image_repository(f"{registry}/{repository}")
-
-    def _wanted(self, repository: str) -> bool:
-        include, exclude = self.config.include, self.config.exclude
-        if include and not any(fnmatchcase(repository, glob) for glob in include):
-            return False
-        return not any(fnmatchcase(repository, glob) for glob in exclude)
 
     def _is_fixed(self, tag: str) -> bool:
         return any(fnmatchcase(tag, glob) for glob in self.config.fixed_tags)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from graph_schema.claims import Finds, Links, uses
+from graph_schema.edges import EdgeKind
 from graph_schema.errors import BadInput
 from graph_schema.kinds import NodeKind
-from ingestors.released import Image, image, model, package
+from ingestors.released import Image, contents, image, model, package
 
 HUB, OWN = "docker.io", "registry.example.com:5000"
 HEX = "0b31b1c02ff458ad9b7b81cbdf8f028bd54699fa151f221d1e8de6817db93427"
@@ -87,3 +89,29 @@ def test_a_model_version_is_named_exactly_or_not_at_all(text: str, expected: str
     found = model(text)
 
     assert (found[1] if found else None) == expected
+
+
+def test_what_a_deployment_says_it_consists_of_comes_to_things_and_claims() -> None:
+    me, at, address = "deployment@cd=prod/churn@1", 7, f"s3://bucket/models/{LOGGED}/artifacts"
+
+    things, claims = contents(
+        me,
+        at,
+        images=[f"{OWN}/churn@sha256:{HEX}", "acme/proxy:1.0", "acme/proxy:1.0"],
+        models=["churn/3", address, "s3://bucket/else"],
+        bentos=["churn:abc"],
+        commit="3FAF1C7D9B1BE4A7E2C1F6F0A1F0C9D8E7B6A594",
+    )
+
+    assert [text for _, text in things] == [
+        IMAGE,
+        "mlflow.model_version=churn/3",
+        f"mlflow.logged_model={LOGGED}",
+        "bentoml.bento=churn:abc",
+    ]
+    assert claims == [
+        uses("oci:docker.io/acme/proxy:1.0", me, at, EdgeKind.DEPLOYED_AS),
+        Finds("uri", address, me),
+        Finds("uri", "s3://bucket/else", me),
+        Links(EdgeKind.CODE_FOR, "git.sha=3faf1c7d9b1be4a7e2c1f6f0a1f0c9d8e7b6a594", me, at),
+    ]
