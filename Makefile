@@ -63,6 +63,11 @@ lint: setup ## Style, types, import rules, docs
 	$(BIN)/lint-imports
 	$(BIN)/mkdocs build --strict --quiet
 
+.PHONY: wheels
+wheels: setup ## Build Kinlore and its client into dist/
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python -m build --outdir dist ingestors/client
+
 .PHONY: docs
 docs: setup ## Build the docs into site/
 	$(BIN)/mkdocs build --strict

@@ -28,6 +28,7 @@ CACHE = Path(__file__).resolve().parent.parent / ".cache"
 TOOLS: dict[str, list[str]] = {
     "mlflow": ["mlflow==3.17.2"],
     "dvc": ["dvc==3.67.1"],
+    "ipython": ["ipython==9.18.1"],
     # 1.4.40 asks for a certifi (2026.10.19) that the registries do not have.
     "bentoml": ["bentoml==1.4.39"],
     "cloudevents": ["cloudevents==2.2.0"],

@@ -15,6 +15,7 @@ from graph_schema.errors import BadInput
 from graph_schema.kinds import NodeKind
 from graph_schema.times import Micros, format_time, from_millis
 from ingestors import tables
+from ingestors.joins import captured
 from ingestors.sources.mlflow import names
 from ingestors.sources.mlflow.names import Names, tidy
 
@@ -38,11 +39,19 @@ _NOT_TAGS = frozenset(
         "mlflow.source.name",
         "mlflow.source.type",
         "mlflow.user",
+        "kinlore.diff",
         "kinlore.dirty",
+        "kinlore.dvc",
+        "kinlore.error_type",
+        "kinlore.run",
+        "kinlore.traceback",
     }
 )
 #: Run tags in which people keep what went wrong, the shortest first. Read of runs that did not succeed.
-ERROR_TAGS = ("error", "error_message", "exception", "failure_reason", "error.message", "traceback")
+ERROR_TAGS = (
+    "error", "error_message", "exception", "failure_reason", "error.message", "traceback",
+    "kinlore.traceback",
+)  # fmt: skip
 _COMMIT_TAGS = ("mlflow.source.git.commit", "mlflow.databricks.gitRepoCommit")
 _REPOSITORY_TAGS = ("mlflow.source.git.repoURL", "mlflow.databricks.gitRepoUrl")
 _DIRTY_TAGS = ("mlflow.source.git.dirty", "kinlore.dirty")
@@ -111,6 +120,8 @@ def run_claims(data: Data, to: Names) -> list[Claim]:
         claims.append(Links(EdgeKind.HAS, names.run(parent), me, start))
     if job_run := tidy("openlineage.run_id", tags.get("openlineage.run_id", "")):
         claims.append(Links(EdgeKind.HAS, job_run, me, start))
+    if command := tidy("kinlore.run", tags.get("kinlore.run", "")):
+        claims.append(captured.made(command, me, start, names.run(parent) if parent else None))
     if commit is not None:
         about = filled(dirty=dirty(tags), script=tags.get("mlflow.source.name"))
         claims.append(Links(EdgeKind.CODE_FOR, commit, me, start, properties=about or None))
@@ -118,9 +129,10 @@ def run_claims(data: Data, to: Names) -> list[Claim]:
             claims.append(Links(EdgeKind.HAS, repository, commit))
     if image := first(tags, _IMAGE_TAGS):
         claims += runtime_claims({"image": image}, {"image": image}, me, start)
+    held = _held_by_dvc(tags)
     for used in data["inputs"]:
         # Two inputs may share a digest: what is said twice is one claim.
-        claims += [c for c in _input_claims(used, me, start, commit, dirty(tags)) if c not in claims]
+        claims += [c for c in _input_claims(used, me, start, commit, dirty(tags), held) if c not in claims]
     return claims
 
 
@@ -143,6 +155,8 @@ def _properties(data: Data, to: Names, start: Micros | None, commit: str | None)
         script=tags.get("mlflow.source.name"),
         description=tags.get("mlflow.note.content"),
         error=error_in_tags(data),
+        errorType=tags.get("kinlore.error_type") if data["status"] != "FINISHED" else None,
+        diff=tags.get("kinlore.diff"),
         inputs=[_fact(used) for used in data["inputs"]],
     )
     if (is_dirty := dirty(tags)) is not None:
@@ -211,14 +225,36 @@ def _table(tags: Mapping[str, str]) -> str | None:
     return f"{namespace}/{name}" if namespace and name and tidy("dataset", f"{namespace}/{name}") else None
 
 
+def _held_by_dvc(tags: Mapping[str, str]) -> dict[str, str]:
+    """Path → md5, as DVC's files in the working tree had it when the run began; kinlore-client tells."""
+    try:
+        told = json.loads(tags.get("kinlore.dvc", "{}"))
+    except (ValueError, RecursionError):
+        return {}
+    return (
+        {str(path): md5 for path, md5 in told.items() if isinstance(md5, str)}
+        if isinstance(told, dict)
+        else {}
+    )
+
+
 def _input_claims(
-    used: Data, run: str, start: Micros | None, commit: str | None, is_dirty: bool | None
+    used: Data,
+    run: str,
+    start: Micros | None,
+    commit: str | None,
+    is_dirty: bool | None,
+    held: Mapping[str, str],
 ) -> list[Claim]:
     """Content first, then a table's name, then commit and path. MLflow's digest finds and never joins."""
     claims: list[Claim] = []
     tags: Mapping[str, str] = used["tags"]
     about = filled(context=used["context"], name=used["name"])
     content = tidy("dvc.md5", tags["dvc.md5"]) if "dvc.md5" in tags else None
+    path, told_by = _path(used)
+    if content is None and path is not None and path in held:
+        content = tidy("dvc.md5", held[path])
+        about["path"] = path
     table = _table(tags)
     if content is not None:
         claims.append(Links(EdgeKind.INPUT_TO, content, run, start, properties=about or None))
@@ -226,18 +262,16 @@ def _input_claims(
             claims.append(Finds("uri", used["source"], content))
     if table is not None and start is not None:
         claims.append(tables.read(table, run, start, properties=about))
-    if content is None and table is None and commit is not None and is_dirty is not True:
-        path, told_by = _path(used)
-        if path is not None:
-            # The rule works out what the commit's tree held there. Without ``clean`` nobody said that it was.
-            data = {
-                "path": path,
-                "pathFrom": told_by,
-                **({} if is_dirty is None else {"clean": True}),
-                **about,
-            }
-            sha = commit.partition("=")[2]
-            claims.append(Keyed("tree", sha, "reads", run, None, start, None, data))
+    if content is None and table is None and commit is not None and is_dirty is not True and path is not None:
+        # The rule works out what the commit's tree held there. Without ``clean`` nobody said that it was.
+        data = {
+            "path": path,
+            "pathFrom": told_by,
+            **({} if is_dirty is None else {"clean": True}),
+            **about,
+        }
+        sha = commit.partition("=")[2]
+        claims.append(Keyed("tree", sha, "reads", run, None, start, None, data))
     if used["digest"]:
         claims.append(Finds("mlflow.dataset_digest", used["digest"], content or run))
     return claims
