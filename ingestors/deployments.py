@@ -65,6 +65,7 @@ def deployed(
         Keyed("place", here, "takes" if takes else "shifts", deployment, where, moment, data=said),
         Keyed("release", deployment, "event", deployment, None, moment, data={"place": here}),
         Keyed("stands", anywhere(name), "stands", where, None, _spot(environment), data=known),
+        Keyed("owned_place", here, "stands", deployment, None, moment),
     ]
     for kind, released in of:
         claims.extend(_of(deployment, kind, released, moment))
@@ -92,6 +93,13 @@ def blamed(incident: str, *, name: str, environment: str | None, at: Micros) -> 
     environment it is joined only where that name stood in exactly one then."""
     key = anywhere(name) if environment is None else place(environment, name)
     return [Keyed("blame", key, "blames", incident, None, checked(at))]
+
+
+def owned(owner: str, *, environment: str, name: str, role: str, because: str) -> Keyed:
+    """Whatever stands in a place is owned by a person or a team: every deployment there, past and to come.
+    ``because`` becomes the edges' evidence."""
+    said = {"role": role, "because": because}
+    return Keyed("owned_place", place(environment, name), "owner", owner, data=said)
 
 
 def _states(

@@ -14,6 +14,7 @@ from ingestors.joins import (
     captured,
     content,
     incidents,
+    owned_places,
     owners,
     places,
     references,
@@ -37,6 +38,7 @@ RULES: MappingProxyType[str, Rule] = MappingProxyType(
         "run_events": runs.rule,
         "captured": captured.rule,
         "owners": owners.rule,
+        "owned_place": owned_places.rule,
     }
 )
 
