@@ -34,7 +34,8 @@ def bento(name, models, **options):
     build = pathlib.Path(options.pop("build"))
     build.mkdir(parents=True, exist_ok=True)
     lines = [f"    model_{n} = bentoml.models.BentoModel({tag!r})" for n, tag in enumerate(models)]
-    module = f"service_of_{name}"
+    # Another module for each: Python would take the one that it has already.
+    module = f"{build.name}_{name}".replace("-", "_")
     (build / f"{module}.py").write_text("\\n".join([
         "import bentoml", "", f"@bentoml.service(name={name!r})", "class Served:", *lines,
         "    @bentoml.api", "    def predict(self, tenure: float) -> float:", "        return tenure", "",
