@@ -34,6 +34,7 @@ BUILT_IN: MappingProxyType[str, str] = MappingProxyType(
         "github": "ingestors.sources.github:GitHubSource",
         "openlineage": "ingestors.sources.openlineage:OpenLineageSource",
         "alertmanager": "ingestors.sources.alertmanager:AlertmanagerSource",
+        "pagerduty": "ingestors.sources.pagerduty:PagerDutySource",
     }
 )
 
