@@ -149,6 +149,11 @@ class Inbox:
             self._changed.notify()
         return parcel.outcome
 
+    @property
+    def ready(self) -> bool:
+        """Whether a delivery can be taken in without asking the store for anything."""
+        return self._redactor is not None
+
     def redactor(self) -> Redactor:
         """What takes secrets out; its key is read once."""
         if self._redactor is None:

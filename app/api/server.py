@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 
 import uvicorn
 from fastapi import FastAPI
 
 from app.errors import Failed
+
+#: Seconds for which a thread that works may keep others from it. With Python's own 5 ms, an answer that
+#: crosses threads a few times waits for an ingestion in the same process at every crossing.
+SWITCH_INTERVAL = 0.0005
 
 
 def listen(host: str, port: int, *, others: int = 0) -> tuple[socket.socket, int]:
@@ -45,6 +50,7 @@ def url(host: str, port: int) -> str:
 
 def serve(app: FastAPI, listening: socket.socket) -> None:
     """Serve until SIGINT or SIGTERM, which is raised again once everything is closed."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=5
     )

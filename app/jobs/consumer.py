@@ -24,9 +24,10 @@ LEASE = "inbox/consumer"
 KNOWN_DAYS = 3
 
 #: Seconds: between looks at an inbox into which another process may have put something; between tries for
-#: the lease; until a burst is over, and its longest; between two times of forgetting old deliveries.
+#: the lease; until a burst is over, its longest, and between two pages of it; between two times of
+#: forgetting old deliveries.
 _LOOK, _TRY = 1.0, 2.0
-_QUIET, _LONGEST = 1.0, 30.0
+_QUIET, _LONGEST, _GATHER = 1.0, 30.0, 0.05
 _FORGET = 3_600.0
 #: Seconds that a source waits after its first failure, doubled each time, and at most.
 _WAIT, _LONGEST_WAIT = 1.0, 60.0
@@ -151,6 +152,8 @@ class Consumer:
             try:
                 if pushed.apply():
                     failures = 0
+                    # What arrives meanwhile is applied together.
+                    over.wait(_GATHER)
                     if (pushed.open_for or 0.0) > _LONGEST:
                         pushed.finish()
                 elif pushed.open_for is None:

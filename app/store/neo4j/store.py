@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -20,6 +19,7 @@ from app.store.neo4j.schema import MIGRATIONS, SCHEMA_VERSION, name_of
 from app.store.neo4j.searching import Searches
 from app.store.neo4j.whole import Whole
 from app.store.rows import SourceRow, from_json
+from app.store.turns import Turns
 from app.store.writer import Writer
 from graph_schema.errors import SchemaMissing, SchemaTooNew, StoreBusy
 from graph_schema.store import Migration, Transaction
@@ -92,7 +92,7 @@ class Neo4jStore(Reads, Searches, Whole):
         self._clock = clock
         self._client = uuid4().hex
         self._sequence = 0
-        self._lock = threading.Lock()
+        self._lock = Turns()
 
     def close(self) -> None:
         """See :meth:`graph_schema.store.GraphStore.close`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from app.store.sqlite.engine import SqliteEngine
 from app.store.sqlite.lookup import service_list
 from app.store.sqlite.reading import Reads
 from app.store.sqlite.schema import MIGRATIONS, SCHEMA_VERSION
+from app.store.turns import Turns
 from app.store.writer import Writer
 from graph_schema.errors import SchemaMissing, SchemaTooNew, StoreBusy, StoreError, StoreUnavailable
 from graph_schema.store import Migration, Transaction
@@ -41,7 +41,7 @@ class SqliteStore(Reads):
         super().__init__()
         self.path = Path(path)
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = Turns()
         self._writer: sqlite3.Connection | None = None
         self._idle: LifoQueue[sqlite3.Connection] = LifoQueue()
         self._all: list[sqlite3.Connection] = []
