@@ -24,11 +24,14 @@ def test_paths_are_relative_to_the_folder_of_the_file(tmp_path: Path) -> None:
     assert described(source) == type(described(source))("code", "git", "default")
 
 
+_KNOWN = ", ".join(sorted(registry.BUILT_IN))
+
+
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ({"name": "x"}, "needs a type; known are dvc, git, mlflow"),
-        ({"type": "gti", "name": "x"}, "source 'x': unknown source type 'gti'; known are dvc, git, mlflow"),
+        ({"name": "x"}, f"needs a type; known are {_KNOWN}"),
+        ({"type": "gti", "name": "x"}, f"source 'x': unknown source type 'gti'; known are {_KNOWN}"),
         (
             {"type": "git", "name": "x", "pth": "."},
             "source 'x': unknown key 'pth'; allowed are every, exclude,",
