@@ -54,10 +54,10 @@ def readable(output: bytes) -> list[str]:
 
 def log_tail(lines: list[str]) -> str:
     """The end of the log, at most 200 lines and 16,000 characters."""
-    kept = lines[-_MAX_LINES:]
-    while kept and not kept[-1]:
-        kept = kept[:-1]
-    return "\n".join(kept)[-MAX_LOG:].lstrip("\n")
+    end = len(lines)
+    while end and not lines[end - 1]:
+        end -= 1
+    return "\n".join(lines[max(0, end - _MAX_LINES) : end])[-MAX_LOG:].lstrip("\n")
 
 
 def exception_in(lines: list[str]) -> Failure | None:

@@ -1,0 +1,402 @@
+"""``kinlore run`` as a process: nobody may tell that it stands between, and what happened is known after."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from graph_schema.edges import EdgeKind
+from graph_schema.values import Direction
+from tests.cli.commands import PYTHON, Commands
+from tests.cli.conftest import git, repository
+
+FAILS = """
+import os
+
+def train(lr):
+    password = "hunter2hunter2"
+    raise ValueError(f"cannot connect: password={password}, {os.environ['DB_PASSWORD']}")
+
+print("epoch 1")
+train(0.1)
+"""
+#: Counts signals until it is told to end, in a way that the test can wait for.
+COUNTS = """
+import signal, sys, time
+seen = []
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+    signal.signal(number, lambda number, frame: seen.append(signal.Signals(number).name))
+print("ready", flush=True)
+until = time.monotonic() + 30
+while time.monotonic() < until and not seen:
+    time.sleep(0.01)
+time.sleep(0.3)
+print(seen)
+sys.exit(7)
+"""
+
+
+@pytest.fixture
+def run(folder: Path, tmp_path: Path) -> Commands:
+    return Commands(folder, tmp_path / "state")
+
+
+def script(run: Commands, text: str) -> str:
+    (run.folder / "train.py").write_text(text, encoding="utf-8")
+    return "train.py"
+
+
+# --- passing through -------------------------------------------------------------------------------------
+
+
+def test_a_command_that_succeeds_without_any_settings(run: Commands) -> None:
+    done = run("--", "sh", "-c", "echo out; echo err >&2")
+
+    assert (done.code, done.out) == (0, b"out\n")
+    first, words = done.err.splitlines()
+    assert first == "err"
+    assert words.startswith("kinlore: kinlore.run=") and str(run.state / "kinlore" / "spool") in words
+    assert "there is no kinlore.toml here and no KINLORE_URL" in words
+    assert (run.only()["exit_code"], run.only()["log"]) == (0, "out\nerr")
+
+
+def test_quiet_says_nothing(run: Commands) -> None:
+    done = run("--quiet", "--", "true")
+
+    assert done == (0, b"", "")
+    assert run.only()["command"] == ["true"]
+
+
+@pytest.mark.parametrize("code", [1, 5, 77, 255])
+def test_the_exit_code_is_the_commands(run: Commands, code: int) -> None:
+    assert run("sh", "-c", f"exit {code}").code == code
+    assert run.only()["exit_code"] == code
+
+
+def test_what_cannot_be_started_is_no_run(run: Commands) -> None:
+    missing, folder = run("--", "no-such-command"), run("--", "/")
+
+    assert (missing.code, missing.err) == (127, "kinlore: no-such-command: command not found\n")
+    assert (folder.code, folder.err) == (126, "kinlore: /: Permission denied\n")
+    assert run.spooled() == []
+
+
+def test_bytes_are_not_touched_and_outputs_stay_apart(run: Commands) -> None:
+    out, err = os.urandom(300_000), os.urandom(200_000)
+    (run.folder / "out").write_bytes(out)
+    (run.folder / "err").write_bytes(err)
+    mixed = (
+        "import sys, shutil\n"
+        "for name in ('out', 'err'):\n"
+        "    shutil.copyfileobj(open(name, 'rb'), getattr(sys, 'std' + name).buffer)\n"
+    )
+
+    done = subprocess.run(
+        run.words("--quiet", "--", PYTHON, "-c", mixed),
+        cwd=run.folder,
+        env=run.environ(),
+        capture_output=True,
+    )
+
+    assert (done.stdout, done.stderr) == (out, err)
+    assert len(run.only()["log"]) <= 16_000
+
+
+def test_much_output_passes_and_its_end_is_kept(run: Commands) -> None:
+    lines = 1_500_000
+    with subprocess.Popen(
+        run.words("--", "seq", str(lines)), cwd=run.folder, env=run.environ(), stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        digest = hashlib.file_digest(process.stdout, "sha256").hexdigest()
+
+    expected = hashlib.sha256("".join(f"{n}\n" for n in range(1, lines + 1)).encode()).hexdigest()
+    assert digest == expected
+    kept = run.only()["log"].splitlines()
+    assert kept == [str(n) for n in range(lines - 199, lines + 1)]
+
+
+def test_the_order_of_two_outputs_in_one_file_stays(run: Commands) -> None:
+    turns = "for n in $(seq 300); do echo $n; echo $n >&2; done"
+    log = run.folder / "log"
+    with log.open("wb") as file:
+        subprocess.run(
+            run.words("--quiet", "--", "sh", "-c", turns),
+            cwd=run.folder, env=run.environ(), stdout=file, stderr=file, check=True,
+        )  # fmt: skip
+
+    assert log.read_text().split() == [str(n) for n in range(1, 301) for _ in "oe"]
+
+
+def test_standard_input_is_the_commands(run: Commands) -> None:
+    done = subprocess.run(
+        run.words("--quiet", "--", "cat"),
+        input=b"\0\xff line",
+        cwd=run.folder,
+        env=run.environ(),
+        capture_output=True,
+    )
+
+    assert (done.returncode, done.stdout) == (0, b"\0\xff line")
+
+
+def test_a_reader_that_goes_away_ends_the_command_as_ever(run: Commands) -> None:
+    done = subprocess.run(
+        ["bash", "-c", '"$@" | head -n 1; exit "${PIPESTATUS[0]}"', "-", *run.words("--quiet", "--", "yes")],
+        cwd=run.folder, env=run.environ(), capture_output=True, timeout=60,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stdout) == (128 + signal.SIGPIPE, b"y\n")
+    assert run.only()["signal"] == "SIGPIPE"
+
+
+def test_the_environment_is_as_it_was(run: Commands) -> None:
+    """Kinlore runs in an environment of its own; nothing of it gets into the command's."""
+    told = "import json, os, sys\nprint(json.dumps([dict(os.environ), sys.prefix, sys.path, os.getcwd()]))"
+    plain = {"PATH": "/usr/bin:/bin", "HOME": str(run.folder), "XDG_STATE_HOME": str(run.state), "ODD": "é\n"}
+    bare, under = (
+        subprocess.run(
+            [*words, PYTHON, "-c", told], cwd=run.folder, env=plain, capture_output=True, check=True
+        )
+        for words in ([], run.words("--quiet", "--"))
+    )
+
+    expected, found = (json.loads(done.stdout) for done in (bare, under))
+    run_id = run.only()["run"]
+    added = {"KINLORE_RUN_ID": run_id, "MLFLOW_RUN_CONTEXT": f'{{"kinlore.run": "{run_id}"}}'}
+    assert found == [{**expected[0], **added}, *expected[1:]]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('{"team": "growth"}', '{{"team": "growth", "kinlore.run": "{run}"}}'),
+        ("no JSON", "no JSON"),
+        ("[1]", "[1]"),
+    ],
+)
+def test_tags_that_were_set_for_mlflow_stay(run: Commands, before: str, after: str) -> None:
+    done = run("--", "sh", "-c", 'printf %s "$MLFLOW_RUN_CONTEXT"', MLFLOW_RUN_CONTEXT=before)
+
+    assert done.out.decode() == after.format(run=run.only()["run"])
+
+
+# --- signals ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_is_passed_on_once(run: Commands, number: signal.Signals) -> None:
+    process = run.start("--quiet", "--", PYTHON, "-c", COUNTS)
+    assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+
+    assert (out.decode(), err) == (f"['{number.name}']\n", b"")
+    assert process.returncode == 7
+
+
+def test_a_command_that_is_killed(run: Commands) -> None:
+    run.configure()
+
+    done = run(
+        "--",
+        PYTHON,
+        "-c",
+        "import os, signal; print('step 3', flush=True); os.kill(os.getpid(), signal.SIGKILL)",
+    )
+
+    assert done.code == 128 + signal.SIGKILL
+    (found,) = run.runs()
+    properties = found.properties
+    assert (properties["status"], properties["signal"], properties["exitCode"]) == ("KILLED", "SIGKILL", 137)
+    assert properties["error"] == "ended by SIGKILL\nstep 3"
+
+
+def test_the_command_goes_when_kinlore_is_killed(run: Commands) -> None:
+    process = run.start("--", "sh", "-c", "echo $$; exec sleep 60")
+    assert process.stdout is not None
+    child = int(process.stdout.readline())
+
+    process.kill()
+    process.wait()
+
+    until = time.monotonic() + 20
+    while time.monotonic() < until and Path(f"/proc/{child}").exists():
+        time.sleep(0.05)
+    assert not Path(f"/proc/{child}").exists()
+
+
+# --- on a terminal ---------------------------------------------------------------------------------------
+
+TERMINAL = """
+import os, pty, sys, fcntl, struct, termios, time
+words = sys.argv[1:]
+pid, master = pty.fork()
+if pid == 0:
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("4H", 33, 101, 0, 0))
+    os.execv(words[0], words)
+seen, pressed = b"", False
+while True:
+    try:
+        chunk = os.read(master, 65536)
+    except OSError:
+        break
+    if not chunk:
+        break
+    seen += chunk
+    if b"ready" in seen and not pressed:
+        pressed = True
+        os.write(master, b"\\x03")
+os.write(1, seen)
+_, status = os.waitpid(pid, 0)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+def on_a_terminal(run: Commands, *words: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-c", TERMINAL, *run.words(*words)],
+        cwd=run.folder, env=run.environ(), capture_output=True, timeout=120,
+    )  # fmt: skip
+
+
+def test_on_a_terminal_the_command_sees_one(run: Commands) -> None:
+    asks = (
+        "import os, sys\n"
+        "print(*(f.isatty() for f in (sys.stdin, sys.stdout, sys.stderr)), *os.get_terminal_size())\n"
+        "print('two')\n"
+    )
+
+    done = on_a_terminal(run, "--quiet", "--", PYTHON, "-c", asks)
+
+    assert done.stdout == b"True True True 101 33\r\ntwo\r\n"
+    assert run.only()["log"] == "True True True 101 33\ntwo"
+
+
+def test_ctrl_c_reaches_the_command_once(run: Commands) -> None:
+    done = on_a_terminal(run, "--quiet", "--", PYTHON, "-c", COUNTS)
+
+    assert done.stdout.replace(b"^C", b"") == b"ready\r\n['SIGINT']\r\n"
+    assert done.returncode == 7
+
+
+def test_without_a_terminal_the_command_sees_none(run: Commands) -> None:
+    done = run("--quiet", "--", PYTHON, "-c", "import sys; print(sys.stdout.isatty(), sys.stderr.isatty())")
+
+    assert done.out == b"False False\n"
+
+
+# --- what is recorded ------------------------------------------------------------------------------------
+
+
+def test_a_traceback_with_its_commit_and_without_secrets(run: Commands) -> None:
+    repository(run.folder)
+    git(run.folder, "remote", "add", "origin", "https://ada:secretsecret@git.example.com/acme/churn.git")
+    script(run, FAILS)
+    (run.folder / "file.txt").write_text("changed\n")
+    run.configure()
+
+    done = run(
+        "--name", "nightly", "--", PYTHON, "train.py", "--lr", "0.1", "batch=32", DB_PASSWORD="open sesame"
+    )
+
+    assert done.code == 1
+    assert done.err.rstrip().endswith("is recorded in sqlite:///kinlore.db")
+    (found,) = run.runs()
+    properties = found.properties
+    assert (found.name, properties["status"], properties["errorType"]) == ("nightly", "FAILED", "ValueError")
+    assert properties["params"] == {"lr": "0.1", "batch": "32"}
+    assert properties["error"].startswith("Traceback (most recent call last):")
+    assert [frame["function"] for frame in properties["frames"]] == ["<module>", "train"]
+    assert properties["log"].startswith("epoch 1\nTraceback")
+    assert properties["dirty"] is True and len(properties["diff"]) == 64
+    head = git(run.folder, "rev-parse", "HEAD").strip()
+    with run.container() as container:
+        upstream = container.store.resolve(f"git.sha={head}")
+        assert len(upstream) == 1
+        assert container.store.resolve("git.remote=git.example.com/acme/churn")
+    held = b"".join(file.read_bytes() for file in run.folder.glob("kinlore.db*"))
+    for secret in (b"hunter2", b"open sesame", b"secretsecret"):
+        assert secret not in held
+    assert run.files() == []
+
+
+def test_inputs_and_outputs_named_by_options(run: Commands) -> None:
+    repository(run.folder)
+    (run.folder / "in.csv").write_text("a\n1\n")
+    run.configure()
+
+    done = run(
+        "--input",
+        "in.csv",
+        "--input",
+        "gone.csv",
+        "--output",
+        "model",
+        "--",
+        "sh",
+        "-c",
+        "mkdir model; cp in.csv model/a",
+    )
+
+    assert done.code == 0
+    assert "kinlore: gone.csv cannot be read: No such file or directory" in done.err
+    (found,) = run.runs()
+    md5 = hashlib.md5(b"a\n1\n").hexdigest()
+    assert found.properties["inputs"][0] == {"path": "in.csv", "dvc.md5": md5, "size": 4}
+    with run.container() as container:
+        (data,) = container.store.resolve(f"dvc.md5={md5}")
+        (node,) = container.store.get([data])
+        assert node is not None and {str(i) for i in node.identifiers} == {
+            f"dvc.md5={md5}",
+            f"md5@dataset_version={md5}",
+        }
+
+
+def test_processes_of_one_launch_are_one_run(run: Commands) -> None:
+    run.configure()
+    (run.folder / "rank.py").write_text(
+        "import os, time\n"
+        "time.sleep(0.2 * (os.environ['RANK'] != '1'))\n"
+        "assert os.environ['RANK'] != '1', 'rank one diverged'\n"
+    )
+    launcher = f"""
+import os, subprocess, sys
+words = [*{run.words("--quiet", "--")!r}, {PYTHON!r}, "rank.py"]
+launch = {{"WORLD_SIZE": "3", "LOCAL_WORLD_SIZE": "3", "MASTER_PORT": "29500"}}
+processes = [subprocess.Popen(words, env={{**os.environ, **launch, "RANK": str(n)}}) for n in range(3)]
+sys.exit(max(process.wait() for process in processes))
+"""
+    for _ in range(2):
+        subprocess.run([PYTHON, "-c", launcher], cwd=run.folder, env=run.environ(), capture_output=True)
+    run.kinlore("ingest", "capture")
+
+    first, second = run.runs()
+    assert first.id != second.id
+    for found in (first, second):
+        properties = found.properties
+        assert (properties["status"], properties["processes"], properties["rank"]) == ("FAILED", 3, 1)
+        assert properties["failedRanks"] == [1]
+        assert properties["errorMessage"] == "rank one diverged"
+
+
+def test_a_run_within_a_run(run: Commands) -> None:
+    run.configure()
+
+    run("--name", "outer", "--", *run.words("--name", "inner", "--", "true"))
+
+    names = {found.name: found for found in run.runs()}
+    assert names.keys() == {"outer", "inner"}
+    with run.container() as container:
+        (inner,) = container.store.resolve(names["inner"].id)
+        steps = container.store.expand([inner], Direction.UPSTREAM, [EdgeKind.HAS]).steps
+        assert [container.store.labels([step.src])[0].id for step in steps] == [names["outer"].id]
