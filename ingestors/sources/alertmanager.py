@@ -7,7 +7,6 @@ is the only way in: the API holds the present only, and spells the start of some
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Any, ClassVar, NamedTuple
 
 import msgspec
@@ -108,12 +107,9 @@ class AlertmanagerSource(Source):
         ]
 
     def _wanted(self, alert: Mapping[str, Any], since: Micros) -> bool:
-        name = _name(alert)
         if self.config.since is not None and since < parse_time(self.config.since):
             return False
-        if self.config.include and not any(fnmatchcase(name, glob) for glob in self.config.include):
-            return False
-        return not any(fnmatchcase(name, glob) for glob in self.config.exclude)
+        return self.config.wants(_name(alert))
 
 
 def _body(content: bytes) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ import hmac
 import itertools
 import json
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -187,7 +188,7 @@ def webhook(kind: str, at: str, data: dict[str, Any]) -> dict[str, Any]:
     """The body of a V3 webhook."""
     return {
         "event": {
-            "id": f"01{abs(hash((kind, at)))}",
+            "id": sha256(f"{kind} {at}".encode()).hexdigest()[:26].upper(),
             "event_type": kind,
             "resource_type": "incident",
             "occurred_at": at,
