@@ -194,7 +194,7 @@ def test_what_stood_where_in_every_order(
 ) -> None:
     orders = list(permutations(range(len(told))))
     if engine == "neo4j":
-        orders = [orders[0], orders[-1], *random.Random(7).sample(orders, 2)]
+        orders = [orders[-1], random.Random(7).choice(orders)]
     digests = set()
     for number, each in enumerate(orders):
         store = tell(fresh(), told, each)
@@ -216,7 +216,7 @@ def test_shuffled_doubled_and_in_batches_it_is_one_story(fresh: Fresh, engine: s
     expected = tell(fresh(), told).digest()
     chance = random.Random(11)
 
-    for _ in range(3 if engine == "neo4j" else 150):
+    for _ in range(2 if engine == "neo4j" else 150):
         order = [*range(len(told)), *range(len(told))]
         chance.shuffle(order)
         store = fresh()
@@ -227,9 +227,9 @@ def test_shuffled_doubled_and_in_batches_it_is_one_story(fresh: Fresh, engine: s
         assert store.digest() == expected
 
 
-def test_what_is_withdrawn_was_never_there(fresh: Fresh) -> None:
+def test_what_is_withdrawn_was_never_there(fresh: Fresh, engine: str) -> None:
     told: Told = [up(1, 10), up(2, 20, 0.1, "canary"), up(3, 30), alert(25), down(3, 40), up(4, 50)]
-    for gone in range(len(told)):
+    for gone in range(len(told))[:: 3 if engine == "neo4j" else 1]:
         store = tell(fresh(), told)
         write(store, RELEASES, Record(f"event {gone}", "event", 2, ()))
         seen = (stood(store), blames(store), follows(store))
@@ -371,7 +371,7 @@ def test_what_is_wrong_is_named() -> None:
 
 
 def test_a_place_with_a_long_history_costs_no_more_than_its_last_reigns(store: GraphStore) -> None:
-    many = 400
+    many = 200
     history = [
         Record(f"event {n}", "event", 1, tuple(up(n % 7 + 1, 10 * n) + alert(10 * n + 5)))
         for n in range(many)
