@@ -16,13 +16,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_EXECUTED
-from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.date import DateTrigger
 
 from app.jobs.leases import COLLECTION, DURATION, Held, Leases
 from app.jobs.runs import PREFIX, SERVERS, SHORT_LOCK, Begun, Runs
 from app.jobs.schedule import SHARE, Job, due_in, jitter
-from app.jobs.threads import DaemonThreads
+from app.jobs.threads import Timer
 from graph_schema.errors import StoreBusy, StoreError
 from graph_schema.store import GraphStore, Transaction
 from ingestors.every import Every, parse_every
@@ -81,12 +80,7 @@ class Scheduler:
         self._lock = threading.Lock()
         self._server: Held | None = None
         self._watcher = threading.Thread(target=self._watch, name="kinlore-jobs", daemon=True)
-        # Its job store is this process's own: what servers share is in the graph's store.
-        self._timer = BackgroundScheduler(
-            timezone=UTC,
-            executors={"default": DaemonThreads()},
-            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
-        )
+        self._timer = Timer()
         self._timer.add_listener(self._again, EVENT_JOB_EXECUTED | EVENT_JOB_ERROR)
 
     # --- starting and stopping ---------------------------------------------------------------------------
@@ -142,7 +136,9 @@ class Scheduler:
     def _due(self, planned: Planned, wait: float) -> None:
         # A moment further away is looked at again on the way.
         planned.base = self.leases.clock() + min(wait, _FAR)
-        planned.due = planned.base + jitter(planned.every, random.random())  # noqa: S311
+        # What is overdue is not kept waiting.
+        spread = min(jitter(planned.every, random.random()), max(wait, 0.0))  # noqa: S311
+        planned.due = planned.base + spread
 
     def _arm(self, planned: Planned) -> None:
         """Let the timer call when it is due."""
