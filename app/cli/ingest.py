@@ -34,7 +34,7 @@ def command(
     server does it.
     """
     from app import settings
-    from app.cli import captures
+    from app.cli import captures, ingest_pushed
     from app.errors import ConfigError
 
     if names == (captures.SOURCE,):
@@ -57,9 +57,13 @@ def command(
         with _runs(container) as runs:
             captures.apply(container, captures.waiting())
             for configured in chosen:
-                if configured.source is None or not configured.source.pulls:
+                source, report = configured.source, None
+                if source is None:
                     continue
-                report = _pull(runs, configured.source, full, accept_retirement, as_json, stopped)
+                if source.accepts:
+                    report = ingest_pushed.take(container, source, stopped)
+                if source.pulls:
+                    report = _pull(runs, source, full, accept_retirement, as_json, stopped)
                 if report is None:
                     break
                 reports.append(report)
@@ -96,7 +100,8 @@ def conclude(reports: list[Any], as_json: bool, refused: bool) -> int:
     if as_json:
         print_json([plain(report) for report in reports])
     elif len(failed) < len(reports):
-        for line in reports[-1].coverage:
+        # What was pushed tells nothing of it.
+        for line in next((each.coverage for each in reversed(reports) if each.coverage), []):
             click.echo(line)
     return FAILURE if failed or not reports or refused else OK
 

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 #: The lease of whoever applies: one process at a time.
 LEASE = "inbox/consumer"
+#: Seconds that whoever asks for it waits for another process.
+PATIENCE = 5.0
 #: Days for which the id of a delivery is known.
 KNOWN_DAYS = 3
 
@@ -72,17 +74,15 @@ class Consumer:
         if self._thread.is_alive():
             self._thread.join(within)
 
-    def drain(
-        self, source: Source, *, patience: float = 5.0, should_stop: Callable[[], bool] = lambda: False
-    ) -> Report | None:
+    def drain(self, source: Source, *, should_stop: Callable[[], bool] = lambda: False) -> Report | None:
         """Apply what waits for one source now, in this thread; how it went, or None where nothing waited.
 
-        Raises Fenced where another process is at it and does not stop within ``patience`` seconds,
+        Raises Fenced where another process is at it and does not stop within :data:`PATIENCE` seconds,
         SourceError where something has to be asked for and cannot be had, and what the store raises.
         """
         leases = Leases(self._container.store, duration=self._lease)
         try:
-            deadline = time.monotonic() + patience
+            deadline = time.monotonic() + PATIENCE
             while (held := leases.acquire(LEASE)) is None:
                 if time.monotonic() > deadline or should_stop():
                     raise Fenced("a server that runs on this store applies what is pushed")
