@@ -60,8 +60,8 @@ def shuffled(batches: Sequence[Batch], times: int, fresh: Fresh) -> int:
     """Of so many ways to deliver everything twice, in any order, how many come to the same graph as once, in
     order. MLflow's pull is one of the deliveries: before, between or after the events."""
     store = fresh()
-    for batch in batches:
-        write(store, [batch])
+    for together in transactions(batches, random.Random(0), most=8):
+        write(store, together)
     expected, nodes = store.digest(), store.counts().nodes
     assert sum(nodes.values()) > 10
     equal = 0

@@ -24,7 +24,7 @@ from graph_schema.store import GraphStore
 from graph_schema.values import NOW, Direction, Filter, FilterOp, Node
 from tests.cli.test_serve import free_port, started
 from tests.sources.openlineage_chain import EXPERIMENT, TOKEN, Recorder, recorded, run
-from tests.sources.openlineage_records import events_as_records, pull_as_records, write
+from tests.sources.openlineage_records import events_as_records, pull_as_records, run_event, write
 from tests.tool_venvs import MLflowServer
 
 K = NodeKind
@@ -145,6 +145,21 @@ def test_no_event_changes_anything_the_second_time(store: SqliteStore) -> None:
         write(store, [batch])
 
     assert (store.digest(), store.counts().revision) == before
+
+
+def test_errors_are_kept_without_their_secrets(store: SqliteStore) -> None:
+    failed = run_event("0190f2a4-6b1c-7def-8123-456789abcdef", "FAIL", "2026-11-18T02:00:00Z", errorMessage={
+        "message": "cannot connect to postgres://etl:hunter2hunter2@db/shop",
+        "stackTrace": "Traceback\n  connect(password='hunter2hunter2')",
+    })  # fmt: skip
+
+    write(store, events_as_records([failed]))
+
+    (node,) = found(store, K.JOB_RUN)
+    told = f"{node.properties['error']} {node.properties['errorTrace']}"
+    assert "hunter2" not in told
+    assert told.count("[redacted:") == 2
+    assert node.properties["status"] == "FAILED"
 
 
 # --- for real ----------------------------------------------------------------------------------------------
