@@ -96,7 +96,6 @@ class Catalog:
         if of.kind == "user":
             return data | {"identifiers": _person_ids(of), **_profile(of)}
         system = self._find(of.said("system"), "system", of.namespace)
-        domain = self._find((system or of).said("domain"), "domain", (system or of).namespace)
         owner = of.said("owner")
         return data | {
             "owner": owner,
@@ -104,7 +103,7 @@ class Catalog:
             "type": of.said("type"),
             "lifecycle": of.said("lifecycle"),
             "system": of.name if of.kind == "system" else _bare(of.said("system")),
-            "domain": of.name if of.kind == "domain" else domain.name if domain else _bare(of.said("domain")),
+            "domain": of.name if of.kind == "domain" else _bare((system or of).said("domain")),
             "tags": _texts(of.metadata.get("tags")),
             "things": _things(of),
             "places": _places(of),
