@@ -211,7 +211,7 @@ def alert_under(
     that it is a part of."""
     data = {"implies": msgspec.to_builtins(list(implies))} if implies else None
     return [
-        Keyed("grouped", key, "alert", alert, None, since, until, data),
+        Keyed("alert_in", key, "alert", alert, None, since, until, data),
         Keyed("alert_keys", alert, "under", alert, None, None, None, {"key": key}),
     ]
 
@@ -219,6 +219,6 @@ def alert_under(
 def incident_under(key: str, incident: str, since: Micros, until: Micros | None) -> list[Claim]:
     """An incident can be met under a key, while it is open."""
     return [
-        Keyed("grouped", key, "incident", incident, None, since, until),
+        Keyed("incident_in", key, "incident", incident, None, since, until),
         Keyed("incident", incident, "under", incident, None, since, until, {"key": key}),
     ]

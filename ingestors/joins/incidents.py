@@ -6,7 +6,7 @@ the incident was open while the alert fired. Where the same labels fire anew, wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -15,29 +15,53 @@ from graph_schema.claims import Claim, Keyed, Links
 from graph_schema.edges import EdgeKind
 from graph_schema.store import Derived, KeyedClaim, Touch, Transaction
 from graph_schema.times import Micros, format_time
-from ingestors.alerts import REACH
+from ingestors.alerts import REACH, by_fingerprint
 from ingestors.joins.rule import Outcome, ref_of
 
 
-def grouped(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
-    """Something under a key has changed: the incidents whose parts may be others now are to be looked at.
+def alert_changed(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
+    """An alert under a key is new, or has ended: the incidents that may have other parts now are to be looked
+    at. Those under the key, and those that know the alert, or what fired before it, by another."""
+    found: dict[str, KeyedClaim] = {}
+    for since, until, at in _spans(touches):
+        for incident in _not_over(_incidents(tx, key, since, until), at):
+            found[ref_of(incident)] = incident
+        alerts = _alerts(tx, key, since, until)
+        marks = {_labels_of(alert) for alert in alerts if at is None or alert.at == at}
+        for alert in _not_over(alerts, at):
+            if _labels_of(alert) in marks:
+                found.update((ref_of(incident), incident) for incident in _incidents_of(tx, alert))
+    return _again(found)
 
-    Those are the incidents under it, and those that share an alert with them.
-    """
-    also: dict[str, Touch] = {}
-    times = [t.at for t in touches if t.at is not None]
-    if not times or len(times) < len(touches):
-        spans: list[tuple[Micros | None, Micros | None]] = [(None, None)]
-    else:
-        spans = [(at - REACH, at + REACH + 1) for at in sorted(set(times))]
-    for since, until in spans:
-        now = None if since is None else since + REACH
-        for incident in _not_over(tx.keyed("grouped", key, role="incident", since=since, until=until), now):
-            also[ref_of(incident)] = Touch("incident", ref_of(incident), None, "")
-        for alert in _not_over(tx.keyed("grouped", key, role="alert", since=since, until=until), now):
-            for incident in _incidents_of(tx, alert):
-                also.setdefault(ref_of(incident), Touch("incident", ref_of(incident), None, ""))
-    return Outcome({}, tuple(also.values()))
+
+def incident_changed(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
+    """An incident under a key is new, has ended or is no more: those that share an alert with it are to be
+    looked at. The incident itself is touched by its own claims."""
+    found: dict[str, KeyedClaim] = {}
+    for since, until, at in _spans(touches):
+        for alert in _not_over(_alerts(tx, key, since, until), at):
+            found.update((ref_of(incident), incident) for incident in _incidents_of(tx, alert))
+    return _again(found)
+
+
+def _again(incidents: Iterable[str]) -> Outcome:
+    return Outcome({}, tuple(Touch("incident", incident, None, "") for incident in sorted(incidents)))
+
+
+def _spans(touches: Sequence[Touch]) -> list[tuple[Micros | None, Micros | None, Micros | None]]:
+    """What is in reach of each touch: from, until, and the time of the touch."""
+    times = {t.at for t in touches}
+    if None in times:
+        return [(None, None, None)]
+    return [(at - REACH, at + REACH + 1, at) for at in sorted(at for at in times if at is not None)]
+
+
+def _alerts(tx: Transaction, key: str, since: Micros | None, until: Micros | None) -> list[KeyedClaim]:
+    return tx.keyed("alert_in", key, role="alert", since=since, until=until)
+
+
+def _incidents(tx: Transaction, key: str, since: Micros | None, until: Micros | None) -> list[KeyedClaim]:
+    return tx.keyed("incident_in", key, role="incident", since=since, until=until)
 
 
 def rule(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
@@ -84,7 +108,7 @@ def _alerts_of(tx: Transaction, key: str, incident: KeyedClaim) -> list[KeyedCla
     if incident.until is not None:
         until = min(max(incident.until, opened + 1), until)
     met: dict[str, list[KeyedClaim]] = {}
-    for alert in tx.keyed("grouped", key, role="alert", since=opened - REACH, until=until):
+    for alert in _alerts(tx, key, opened - REACH, until):
         met.setdefault(_labels_of(alert), []).append(alert)
     found: list[KeyedClaim] = []
     for episodes in met.values():
@@ -103,7 +127,7 @@ def _incidents_of(tx: Transaction, alert: KeyedClaim) -> list[KeyedClaim]:
         key = under.data["key"]
         for own in _own(tx, key, alert):
             until = began + REACH + 1 if own.until is None else min(own.until, began + REACH + 1)
-            for incident in tx.keyed("grouped", key, role="incident", since=began - REACH, until=until):
+            for incident in _incidents(tx, key, began - REACH, until):
                 if _meet(own, incident) and not _fired_anew(tx, key, own, incident):
                     found.append(incident)
     return found
@@ -112,8 +136,7 @@ def _incidents_of(tx: Transaction, alert: KeyedClaim) -> list[KeyedClaim]:
 def _own(tx: Transaction, key: str, alert: KeyedClaim) -> list[KeyedClaim]:
     """What is said of an alert under a key: each has its own word on when it ended."""
     began = alert.at or 0
-    said = tx.keyed("grouped", key, role="alert", since=began, until=began + 1)
-    return [claim for claim in said if claim.ref == alert.ref]
+    return [claim for claim in _alerts(tx, key, began, began + 1) if claim.ref == alert.ref]
 
 
 def _fired_anew(tx: Transaction, key: str, alert: KeyedClaim, incident: KeyedClaim) -> bool:
@@ -121,7 +144,7 @@ def _fired_anew(tx: Transaction, key: str, alert: KeyedClaim, incident: KeyedCla
     began, opened = alert.at or 0, incident.at or 0
     if opened <= began:
         return False
-    later = tx.keyed("grouped", key, role="alert", since=began + 1, until=opened + 1)
+    later = _alerts(tx, key, began + 1, opened + 1)
     return any(_labels_of(other) == _labels_of(alert) for other in later)
 
 
@@ -162,11 +185,10 @@ def _inherited(
     """What the alerts say of themselves, said of the incident; each by the source of the alert."""
     said: dict[str, dict[Any, Claim]] = {}
     for alert in sorted(parts):
-        for under in tx.keyed("alert_keys", alert, role="under"):
-            for own in _own(tx, under.data["key"], parts[alert][0]):
-                for claim in msgspec.convert(list(own.data.get("implies") or ()), list[Claim]):
-                    known = said.setdefault(own.source, {})
-                    _keep(known, _said_of(incident, claim, alert))
+        met = parts[alert][0]
+        for own in _own(tx, by_fingerprint(_labels_of(met)), met):
+            for claim in msgspec.convert(list(own.data.get("implies") or ()), list[Claim]):
+                _keep(said.setdefault(own.source, {}), _said_of(incident, claim, alert))
     return {source: list(known.values()) for source, known in said.items()}
 
 
