@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from time import time as wall
 from typing import Any
 
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_EXECUTED
@@ -155,9 +156,9 @@ class Scheduler:
 
     def _watch(self) -> None:
         """The timer goes by the wall clock: when that is set, or a laptop wakes, arm everything anew."""
-        apart = time.time() - self.leases.clock()
+        apart = wall() - self.leases.clock()
         while not self._stop.wait(1.0):
-            now = time.time() - self.leases.clock()
+            now = wall() - self.leases.clock()
             if abs(now - apart) > _STEP:
                 log.info("the clock was set by %+.0f s", now - apart)
                 apart = now

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
@@ -23,10 +24,10 @@ from tests.faults.victim import _CONTEXT, SHORT, Address, start
 
 
 class Pull(NamedTuple):
-    """A pull as its source saw it: times by the machine's steady clock in seconds, the cursor it began at."""
+    """A pull as its source saw it: the process and thread, times by the machine's steady clock in seconds, the cursor it began at."""
 
     source: str
-    process: int
+    who: str
     cursor: int
     began: float
     ended: float | None
@@ -52,7 +53,9 @@ class Journal(Source):
         self._note("ended", cursor or 0)
 
     def _note(self, what: str, cursor: int) -> None:
-        line = f"{self.config.name} {os.getpid()} {cursor} {what} {time.monotonic()}\n"
+        # Servers of one process pull in threads of their own.
+        who = f"{os.getpid()}.{threading.get_ident()}"
+        line = f"{self.config.name} {who} {cursor} {what} {time.monotonic()}\n"
         with self.file.open("a") as file:
             file.write(line)
 
@@ -63,22 +66,22 @@ class Journal(Source):
 def pulls(file: Path) -> dict[str, list[Pull]]:
     """What was written down, by source, in the order of beginning. Without an end where a process died."""
     found: dict[str, list[Pull]] = {}
-    open_: dict[tuple[str, int], Pull] = {}
+    open_: dict[tuple[str, str], Pull] = {}
     for line in file.read_text().splitlines() if file.exists() else ():
-        name, process, cursor, what, at = line.split()
+        name, who, cursor, what, at = line.split()
         if what == "began":
-            open_[name, int(process)] = Pull(name, int(process), int(cursor), float(at), None)
-            found.setdefault(name, []).append(open_[name, int(process)])
+            open_[name, who] = Pull(name, who, int(cursor), float(at), None)
+            found.setdefault(name, []).append(open_[name, who])
         else:
-            began = open_.pop((name, int(process)))
+            began = open_.pop((name, who))
             found[name][found[name].index(began)] = began._replace(ended=float(at))
     return found
 
 
 def overlaps(made: list[Pull]) -> int:
-    """Pulls that began before one of another process had ended."""
+    """Pulls that began before another one had ended."""
     return sum(
-        other.process != pull.process and other.began < pull.began < (other.ended or float("-inf"))
+        other.who != pull.who and other.began < pull.began < (other.ended or float("-inf"))
         for pull in made
         for other in made
     )
