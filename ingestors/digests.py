@@ -5,9 +5,11 @@ Standard library only, from Python 3.9 on: the client distribution ships this on
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import stat
 from typing import Any
 
 
@@ -29,6 +31,9 @@ def digest(place: str) -> dict[str, Any]:
 
 
 def _md5(place: str) -> str:
+    if not stat.S_ISREG(os.stat(place).st_mode):
+        # A pipe would be read for ever.
+        raise OSError(errno.EINVAL, "not a regular file", place)
     found = hashlib.md5(usedforsecurity=False)
     with open(place, "rb") as file:
         for chunk in iter(lambda: file.read(2**20), b""):

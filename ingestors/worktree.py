@@ -45,6 +45,9 @@ def read(folder: str, git: Git) -> dict[str, Any]:
         root = os.fsdecode(ask("rev-parse", "--show-toplevel").rstrip(b"\n"))
     except Exception:
         return {}
+    if not os.path.lexists(os.path.join(root, ".git")):
+        # The repository's config says that its tree is somewhere else, perhaps the whole disk.
+        return {}
     found: dict[str, Any] = {"root": root, "folder": os.path.relpath(os.path.realpath(folder), root)}
     for key, asked in (
         ("commit", ("rev-parse", "--verify", "--quiet", "--end-of-options", "HEAD^{commit}")),
