@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from app.container import Configured, Container
+from app.demo.deliveries import RECORDED, deliver
 from app.demo.replay import RecordedMLflow
 from app.errors import Failed
 from app.settings import Loaded, environment, load
@@ -41,6 +42,14 @@ path = "{project}"
 type = "dvc"
 name = "churn-data"
 path = "{project}"
+
+[[sources]]
+type = "events"
+name = "releases"
+
+[[sources]]
+type = "alertmanager"
+name = "alerts"
 
 [[sources]]
 type = "mlflow"
@@ -87,7 +96,11 @@ def ingest_all(container: Container, progress: Progress | None = None) -> Iterat
     """Ingest the sources one after the other. Raises Failed where one ends with an error."""
     store = container.migrated()
     for configured in container.sources:
-        report = ingest(store, _source(configured), progress=progress)
+        source = _source(configured)
+        if source.pulls:
+            report = ingest(store, source, progress=progress)
+        else:
+            report = deliver(container, source, RECORDED[source.type])
         if report.error is not None:
             raise Failed(report.error)
         yield report
@@ -105,8 +118,8 @@ def _source(configured: Configured) -> Source:
 
 
 def questions(store: GraphStore) -> list[Question]:
-    """Three questions that this graph answers."""
-    champion, failed = _champion(store), _last_failed(store)
+    """Four questions that this graph answers."""
+    champion, failed, incident = _champion(store), _last_failed(store), _gravest(store)
     asked = []
     if champion is not None:
         asked.append(
@@ -114,6 +127,15 @@ def questions(store: GraphStore) -> list[Question]:
                 f"Where does the champion, {champion.name}, come from?",
                 f"kinlore lineage '{champion.id}' --up --hops 10",
                 f'{{ lineage(id: "{champion.id}", direction: UPSTREAM, maxHops: 10) '
+                "{ nodes { hops node { kind name } } complete } }",
+            )
+        )
+    if incident is not None:
+        asked.append(
+            Question(
+                f"What led to the incident {incident.name!r}?",
+                f"kinlore lineage '{incident.id}' --up --hops 10",
+                f'{{ lineage(id: "{incident.id}", direction: UPSTREAM, maxHops: 10) '
                 "{ nodes { hops node { kind name } } complete } }",
             )
         )
@@ -143,6 +165,14 @@ def _champion(store: GraphStore) -> Node | None:
             if stay["name"] == "champion" and stay.get("until") is None:
                 return node
     return None
+
+
+def _gravest(store: GraphStore) -> Node | None:
+    """The first incident that was critical."""
+    page = store.find(
+        NodeKind.INCIDENT, [Filter(key="severity", value="critical")], Ordering(Order.CREATED_AT), first=1
+    )
+    return page.items[0] if page.items else None
 
 
 def _last_failed(store: GraphStore) -> Node | None:

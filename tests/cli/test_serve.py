@@ -109,7 +109,7 @@ def test_demo_serves_answers_its_questions_and_cleans_up(folder: Path) -> None:
     with started(folder, "demo", "--port", str(free_port())) as (process, said):
         place, address = Path(str(said["folder"])), str(said["address"])
         questions = said["questions"]
-        assert isinstance(questions, list) and len(questions) == 3
+        assert isinstance(questions, list) and len(questions) == 4
         for question in questions:
             words = shlex.split(question["command"])
             assert words[0] == "kinlore"
@@ -126,6 +126,8 @@ def test_demo_serves_answers_its_questions_and_cleans_up(folder: Path) -> None:
         champion = httpx.post(f"{address}/graphql", json={"query": questions[0]["graphql"]}).json()
         kinds = {each["node"]["kind"] for each in champion["data"]["lineage"]["nodes"]}
         assert {"MODEL_VERSION", "RUN", "COMMIT", "DATASET_VERSION"} <= kinds
+        incident = httpx.post(f"{address}/graphql", json={"query": questions[1]["graphql"]}).json()
+        assert {each["node"]["kind"] for each in incident["data"]["lineage"]["nodes"]} > kinds
         assert place.exists()
 
         assert ended(process, signal.SIGINT) == 0
@@ -148,7 +150,7 @@ def test_demo_without_serving_into_a_folder(kinlore: Kinlore, folder: Path) -> N
     lines = [line.strip() for line in outcome.out.splitlines() if line.strip().startswith("kinlore --config")]
     for line in lines:
         assert kinlore(*shlex.split(line)[1:]).code == 0, line
-    assert len(lines) == 3
+    assert len(lines) == 4
     again = kinlore("demo", "--no-serve", "--folder", "here")
     assert again.code == 1 and "name an empty folder" in again.err
 
@@ -162,7 +164,7 @@ def test_demo_without_serving_keeps_what_its_commands_ask(
 
     (place,) = tmp_path.glob("kinlore-demo-*")
     lines = [line.strip() for line in outcome.out.splitlines() if line.strip().startswith("kinlore --config")]
-    assert outcome.code == 0 and f"The demo stays in {place}" in outcome.err and len(lines) == 3
+    assert outcome.code == 0 and f"The demo stays in {place}" in outcome.err and len(lines) == 4
     assert kinlore(*shlex.split(lines[0])[1:]).code == 0
 
 

@@ -102,8 +102,8 @@ def releases(project: Project) -> list[dict[str, Any]]:
             "timestamp": when.isoformat(),
         }
         content = {"environment": {"id": environment}, "artifactId": artifact}
-        custom = {"revision": revision, "mlflow_model": MODEL, "mlflow_version": version, "deployed_by": by}
-        custom["git_sha"] = project.commits[commit_of[version]]
+        custom = {"revision": revision, "model": f"{MODEL}/{version}", "deployed_by": by}
+        custom["commit"] = project.commits[commit_of[version]]
         events.append(
             {"context": context, "subject": {"id": "churn-api", "content": content}, "customData": custom}
         )
