@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 
 import msgspec
 
@@ -18,6 +19,13 @@ _CHAINED = (
     "The above exception was the direct cause of the following exception:",
 )
 _FRAME = re.compile(r'  File "([^"]+)", line (\d+)(?:, in (.+))?')
+#: How lines of logs begin: a date, a level, a bracket.
+_LOGGED = re.compile(
+    r"\d{2,4}[-/:.]\d\d|[\[<]|[IWEFD]\d{4} |(?:DEBUG|INFO|WARN(?:ING)?|ERROR|CRITICAL)\b", re.IGNORECASE
+)
+    r"\d{2,4}[-/:.]\d\d|[\[<]|[IWEFD]\d{4} |(?:DEBUG|INFO|WARN(?:ING)?|ERROR|CRITICAL)\b", re.I
+)
+_MAX_MORE = 20
 _LAST = re.compile(r"((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*)(?:: (.*))?")
 # Colours, cursor movements, titles.
 _STEERING = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-_])")
@@ -63,7 +71,10 @@ def log_tail(lines: list[str]) -> str:
 def exception_in(lines: list[str]) -> Failure | None:
     """The exception that ended the command: the last traceback printed, but for one by a launcher, which only
     says that a process of it failed."""
-    found = [failure for start in _starts(lines) if (failure := _read(lines, start)) is not None]
+    starts = _starts(lines)
+    ends = [*starts[1:], len(lines)]
+    read = [_read(lines[start:end]) for start, end in zip(starts, ends, strict=True)]
+    found = [failure for failure in read if failure is not None]
     own = [failure for failure in found if failure.type.rpartition(".")[2] not in _OF_LAUNCHERS]
     return own[-1] if own else found[-1] if found else None
 
@@ -83,12 +94,12 @@ def _bare(line: str) -> str:
     return _PREFIX.sub("", line).strip()
 
 
-def _read(lines: list[str], start: int) -> Failure | None:
-    prefix = lines[start][: -len(_BEGIN)]
+def _read(lines: list[str]) -> Failure | None:
+    prefix = lines[0][: -len(_BEGIN)]
     body: list[str] = []
     frames: list[Frame] = []
     last: tuple[int, str, str] | None = None
-    for line in lines[start:]:
+    for line in lines:
         if not line.startswith(prefix.rstrip()):
             break
         line = line[len(prefix) :]
@@ -96,9 +107,7 @@ def _read(lines: list[str], start: int) -> Failure | None:
             frames, last = [], None
         elif match := _FRAME.fullmatch(line):
             frames.append(Frame(match[1], int(match[2]), match[3] or ""))
-        elif line and not line.startswith(" ") and line not in _CHAINED:
-            if last is not None:
-                break
+        elif last is None and line and not line.startswith(" ") and line not in _CHAINED:
             if (match := _LAST.fullmatch(line)) is None:
                 return None
             last = (len(body), match[1], match[2] or "")
@@ -106,9 +115,8 @@ def _read(lines: list[str], start: int) -> Failure | None:
     if last is None:
         return None
     at, name, said = last
-    # A message may have several lines; nobody marks its end but a blank line.
-    rest = body[at + 1 :]
-    more = rest[: rest.index("")] if "" in rest else rest
+    # A message may have several lines, and nothing marks its end.
+    more = list(takewhile(lambda line: line and not _LOGGED.match(line), body[at + 1 : at + 1 + _MAX_MORE]))
     text = "\n".join(body[: at + 1 + len(more)])
     message = "\n".join([said, *more]).strip()
     return Failure(name, message[:MAX_MESSAGE], tuple(frames[-MAX_FRAMES:]), text[-MAX_TRACEBACK:])
