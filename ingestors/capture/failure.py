@@ -23,8 +23,6 @@ _FRAME = re.compile(r'  File "([^"]+)", line (\d+)(?:, in (.+))?')
 _LOGGED = re.compile(
     r"\d{2,4}[-/:.]\d\d|[\[<]|[IWEFD]\d{4} |(?:DEBUG|INFO|WARN(?:ING)?|ERROR|CRITICAL)\b", re.IGNORECASE
 )
-    r"\d{2,4}[-/:.]\d\d|[\[<]|[IWEFD]\d{4} |(?:DEBUG|INFO|WARN(?:ING)?|ERROR|CRITICAL)\b", re.I
-)
 _MAX_MORE = 20
 _LAST = re.compile(r"((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*)(?:: (.*))?")
 # Colours, cursor movements, titles.
