@@ -24,7 +24,8 @@ from tests.faults.victim import _CONTEXT, SHORT, Address, start
 
 
 class Pull(NamedTuple):
-    """A pull as its source saw it: the process and thread, times by the machine's steady clock in seconds, the cursor it began at."""
+    """A pull as its source saw it. ``who`` is process and thread; times are the machine's steady clock's, in
+    seconds."""
 
     source: str
     who: str
