@@ -22,7 +22,7 @@ from graph_schema.redaction import Redactor
 from graph_schema.store import GraphStore, Transaction
 from graph_schema.times import Micros
 from ingestors.history import redaction_key
-from ingestors.sanitise import clean_item
+from ingestors.sanitise import Poison, clean_item
 from ingestors.source import Item
 from ingestors.writing import Letter, put_letters, refused
 
@@ -126,10 +126,8 @@ class Inbox:
         aside = list(letters)
         for item in items:
             try:
-                item = clean_item(item)
-                data = redactor.value(item.data)
-                kept.append(item if data is item.data else msgspec.structs.replace(item, data=data))
-            except (KinloreError, RecursionError) as problem:
+                kept.append(_fit(item, redactor))
+            except Exception as problem:
                 aside.append(refused(item, problem, redactor))
         answer = Answer(len(kept), len(aside))
         mark = None if delivery is None else f"{source}/{_digest(delivery)}"
@@ -274,6 +272,15 @@ def _write(tx: Transaction, group: Sequence[_Share]) -> list[Answer | None]:
             tx.service_put(DELIVERIES, parcel.mark, {"at": tx.now, **msgspec.to_builtins(parcel.answer)})
         answers.append(parcel.answer if share.last else None)
     return answers
+
+
+def _fit(item: Item, redactor: Redactor) -> Item:
+    """The item as it can be kept, and read back. Raises Poison."""
+    if type(item.version) is not int or type(item.key) is not str or type(item.type) is not str:
+        raise Poison("its version is no whole number, or its key or type is no text")
+    item = clean_item(item)
+    data = redactor.value(item.data)
+    return item if data is item.data else msgspec.structs.replace(item, data=data)
 
 
 def _parts(items: Sequence[Item], letters: Sequence[Letter]) -> list[_Part]:

@@ -75,9 +75,9 @@ def container_at(address: Address, folder: Path, text: str = BELL) -> Container:
     if address.password is None:
         environ = {"KINLORE_STORE__URL": f"sqlite:///{address.place}"}
     else:
-        host = address.place.partition("://")[2].rpartition("@")[2]
+        scheme, _, host = address.place.partition("://")
         environ = {
-            "KINLORE_STORE__URL": f"neo4j://neo4j@{host}",
+            "KINLORE_STORE__URL": f"{scheme}://neo4j@{host.rpartition('@')[2]}",
             "KINLORE_STORE__PASSWORD": address.password,
         }
     return Container(load(file, environ=environ))
@@ -226,6 +226,11 @@ def body_of(number: int) -> bytes:
     """A delivery of some size, as an alert or an event of a run has it."""
     labels = {f"label_{each}": f"value {each} of {number % 50}" for each in range(12)}
     return rings(f"ring{number}", version=number + 1, status="FIRING", tags=labels)
+
+
+def run_of(number: int) -> str:
+    """The node that comes of a delivery."""
+    return f"mlflow.run_id=ring{number}"
 
 
 def share(values: list[float], part: float) -> float:
