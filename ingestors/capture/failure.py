@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from itertools import takewhile
+from itertools import pairwise, takewhile
 
 import msgspec
 
@@ -69,9 +69,7 @@ def log_tail(lines: list[str]) -> str:
 def exception_in(lines: list[str]) -> Failure | None:
     """The exception that ended the command: the last traceback printed, but for one by a launcher, which only
     says that a process of it failed."""
-    starts = _starts(lines)
-    ends = [*starts[1:], len(lines)]
-    read = [_read(lines[start:end]) for start, end in zip(starts, ends, strict=True)]
+    read = [_read(lines[start:end]) for start, end in pairwise([*_starts(lines), len(lines)])]
     found = [failure for failure in read if failure is not None]
     own = [failure for failure in found if failure.type.rpartition(".")[2] not in _OF_LAUNCHERS]
     return own[-1] if own else found[-1] if found else None
