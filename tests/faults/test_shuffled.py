@@ -23,7 +23,7 @@ Fresh = Callable[[], GraphStore]
 
 #: On SQLite; a transaction on Neo4j takes ten times as long, and the writer is the same code.
 SHORT, LONG = 100, 1_000
-_NEO4J = 50
+_NEO4J = 100
 
 
 def uuid(number: int) -> str:
@@ -39,7 +39,7 @@ def every_kind_of_end() -> list[Batch]:
     dice = random.Random(9)
     tables = ["raw", "staged", "features"]
     events = []
-    for number in range(12):
+    for number in range(10):
         begin = dice.randrange(40)
         for kind in ("START", "RUNNING", "COMPLETE", "FAIL"):
             inputs, outputs = (dice.sample(tables, dice.randrange(3)) for _ in range(2))
