@@ -204,6 +204,11 @@ def by_fingerprint(value: str) -> str:
     return f"alert {value}"
 
 
+def is_fingerprint(key: str) -> bool:
+    """Whether a key is that of one alert, not of a group."""
+    return key.startswith(by_fingerprint(""))
+
+
 def alert_under(
     key: str, alert: str, since: Micros, until: Micros | None, implies: Sequence[Claim] = ()
 ) -> list[Claim]:

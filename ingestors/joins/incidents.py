@@ -15,7 +15,7 @@ from graph_schema.claims import Claim, Keyed, Links
 from graph_schema.edges import EdgeKind
 from graph_schema.store import Derived, KeyedClaim, Touch, Transaction
 from graph_schema.times import Micros, format_time
-from ingestors.alerts import REACH, by_fingerprint
+from ingestors.alerts import REACH, by_fingerprint, is_fingerprint
 from ingestors.joins.rule import Outcome, ref_of
 
 
@@ -26,11 +26,10 @@ def alert_changed(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcom
     for since, until, at in _spans(touches):
         for incident in _not_over(_incidents(tx, key, since, until), at):
             found[ref_of(incident)] = incident
-        alerts = _alerts(tx, key, since, until)
-        marks = {_labels_of(alert) for alert in alerts if at is None or alert.at == at}
-        for alert in _not_over(alerts, at):
-            if _labels_of(alert) in marks:
-                found.update((ref_of(incident), incident) for incident in _incidents_of(tx, alert))
+        # Under its own labels it may also have ended what fired before.
+        first = since if is_fingerprint(key) else at
+        for alert in _not_over(_alerts(tx, key, first, None if at is None else at + 1), at):
+            found.update((ref_of(incident), incident) for incident in _incidents_of(tx, alert))
     return _again(found)
 
 
@@ -107,16 +106,8 @@ def _alerts_of(tx: Transaction, key: str, incident: KeyedClaim) -> list[KeyedCla
     until = opened + REACH + 1
     if incident.until is not None:
         until = min(max(incident.until, opened + 1), until)
-    met: dict[str, list[KeyedClaim]] = {}
-    for alert in _alerts(tx, key, opened - REACH, until):
-        met.setdefault(_labels_of(alert), []).append(alert)
-    found: list[KeyedClaim] = []
-    for episodes in met.values():
-        # Of those that had begun before, only the last can still have been firing.
-        before = [e for e in episodes if (e.at or 0) <= opened]
-        last = max((e.at or 0 for e in before), default=None)
-        found += [e for e in episodes if (e.at or 0) > opened or e.at == last]
-    return [alert for alert in found if _meet(alert, incident)]
+    near = _alerts(tx, key, opened - REACH, until)
+    return [a for a in near if _meet(a, incident) and not _fired_anew(tx, a, incident)]
 
 
 def _incidents_of(tx: Transaction, alert: KeyedClaim) -> list[KeyedClaim]:
@@ -128,7 +119,7 @@ def _incidents_of(tx: Transaction, alert: KeyedClaim) -> list[KeyedClaim]:
         for own in _own(tx, key, alert):
             until = began + REACH + 1 if own.until is None else min(own.until, began + REACH + 1)
             for incident in _incidents(tx, key, began - REACH, until):
-                if _meet(own, incident) and not _fired_anew(tx, key, own, incident):
+                if _meet(own, incident) and not _fired_anew(tx, own, incident):
                     found.append(incident)
     return found
 
@@ -139,13 +130,20 @@ def _own(tx: Transaction, key: str, alert: KeyedClaim) -> list[KeyedClaim]:
     return [claim for claim in _alerts(tx, key, began, began + 1) if claim.ref == alert.ref]
 
 
-def _fired_anew(tx: Transaction, key: str, alert: KeyedClaim, incident: KeyedClaim) -> bool:
+def _fired_anew(tx: Transaction, alert: KeyedClaim, incident: KeyedClaim) -> bool:
     """Whether the same labels fired again after this alert began and before the incident was opened."""
     began, opened = alert.at or 0, incident.at or 0
     if opened <= began:
         return False
-    later = _alerts(tx, key, began + 1, opened + 1)
-    return any(_labels_of(other) == _labels_of(alert) for other in later)
+    later = tx.keyed(
+        "alert_in",
+        by_fingerprint(_labels_of(alert)),
+        role="alert",
+        since=began + 1,
+        until=opened + 1,
+        limit=1,
+    )
+    return bool(later)
 
 
 def _labels_of(alert: KeyedClaim) -> str:
