@@ -32,6 +32,7 @@ BUILT_IN: MappingProxyType[str, str] = MappingProxyType(
         "oci": "ingestors.sources.oci:OciSource",
         "events": "ingestors.sources.events:EventsSource",
         "github": "ingestors.sources.github:GitHubSource",
+        "gitlab": "ingestors.sources.gitlab:GitLabSource",
         "backstage": "ingestors.sources.backstage:BackstageSource",
         "openlineage": "ingestors.sources.openlineage:OpenLineageSource",
         "alertmanager": "ingestors.sources.alertmanager:AlertmanagerSource",
