@@ -95,6 +95,9 @@ class Reigns:
                 self._standing[event.node] = event
         sources = {event.source for event in events}
         self._cut(at, took_over, sources)
+        if took_over and not self._standing:
+            # It took the place and left it at one time. Who stood there before belongs to another reign.
+            self._left = [event for event in events if event.role == "takes"][-1]
         main = self._main(before)
         for node, event in self._standing.items():
             if node not in before and main is not None and main.node != node:
