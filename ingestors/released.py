@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote
 
 from graph_schema.claims import Claim, Finds, Links, uses
@@ -121,6 +121,18 @@ def model(text: str) -> Thing | None:
     if colon and not version.isdecimal():
         return None
     return NodeKind.MODEL_VERSION, identifier("mlflow.model_version", f"{name}/{version}")
+
+
+def traffic_share(said: Any, where: str) -> float | None:
+    """A share of the traffic, 0 to 1, from a number or its text; None, for all of it, from None. Raises
+    BadInput naming ``where`` it stood."""
+    if said is None:
+        return None
+    if isinstance(said, str) and re.fullmatch(r"\d?\.?\d+", said.strip()):
+        said = float(said)
+    if isinstance(said, bool) or not isinstance(said, int | float) or not 0 <= said <= 1:
+        raise BadInput(f"{where} is a number between 0 and 1, not {str(said)[:40]!r}")
+    return float(said)
 
 
 def contents(

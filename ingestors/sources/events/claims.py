@@ -15,7 +15,7 @@ from graph_schema.identifiers import head_of, identifier, parse
 from graph_schema.kinds import NodeKind
 from graph_schema.times import Micros, format_time, parse_time
 from ingestors.deployments import blamed, cleared, deployed, ended
-from ingestors.released import Thing, model, package
+from ingestors.released import Thing, model, package, traffic_share
 
 Data = Mapping[str, Any]
 
@@ -68,6 +68,9 @@ def service_claims(data: Data, scope: str) -> list[Claim]:
     properties: Properties = {"customData": _kept(custom), "url": _address(custom.get("url"))}
     if data["predicate"] == "rolledback":
         properties["rollback"] = True
+    if data["predicate"] != "published":
+        # Also of a release of which nothing else is known.
+        properties |= {"createdAt": at, "startedAt": format_time(at)}
     claims = deployed(
         me,
         environment=environment,
@@ -75,7 +78,7 @@ def service_claims(data: Data, scope: str) -> list[Claim]:
         scope=scope,
         at=at,
         of=[thing for thing in things if thing[0] in _RELEASED],
-        share=_share(custom.get("share")),
+        share=traffic_share(custom.get("share"), "customData.share"),
         mode=None if custom.get("mode") is None else _text(custom["mode"], "customData.mode"),
         properties={k: v for k, v in properties.items() if v},
     )
@@ -220,14 +223,6 @@ def _texts(value: Any, where: str) -> list[str]:
     if value is None:
         return []
     return [_text(one, where) for one in (value if isinstance(value, list) else [value])]
-
-
-def _share(value: Any) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise BadInput(f"customData.share is a number between 0 and 1, not {str(value)[:40]!r}")
-    return float(value)
 
 
 def _address(value: Any) -> str | None:

@@ -8,7 +8,7 @@ from graph_schema.claims import Finds, Links, uses
 from graph_schema.edges import EdgeKind
 from graph_schema.errors import BadInput
 from graph_schema.kinds import NodeKind
-from ingestors.released import Image, contents, image, model, package
+from ingestors.released import Image, contents, image, model, package, traffic_share
 
 HUB, OWN = "docker.io", "registry.example.com:5000"
 HEX = "0b31b1c02ff458ad9b7b81cbdf8f028bd54699fa151f221d1e8de6817db93427"
@@ -115,3 +115,16 @@ def test_what_a_deployment_says_it_consists_of_comes_to_things_and_claims() -> N
         Finds("uri", "s3://bucket/else", me),
         Links(EdgeKind.CODE_FOR, "git.sha=3faf1c7d9b1be4a7e2c1f6f0a1f0c9d8e7b6a594", me, at),
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "share"), [(None, None), (0, 0.0), (1, 1.0), (0.25, 0.25), ("0.1", 0.1), (".5", 0.5)]
+)
+def test_a_share_is_a_number_or_its_text(said: object, share: float | None) -> None:
+    assert traffic_share(said, "share") == share
+
+
+@pytest.mark.parametrize("said", ["10%", "", 10, -1, 1.5, True, [], "nan", "1e-1"])
+def test_what_is_no_share_is_refused(said: object) -> None:
+    with pytest.raises(BadInput, match="share is a number between 0 and 1"):
+        traffic_share(said, "share")
