@@ -1,4 +1,5 @@
-"""What was sent to the demo's project: releases as CDEvents, alerts as Alertmanager posted them.
+"""What was sent to the demo's project: releases as CDEvents, runs of pipelines as OpenLineage events, alerts as
+Alertmanager posted them.
 
 They take the way that a request takes: into the inbox, and from there into the graph.
 """
@@ -42,11 +43,16 @@ def _of_alerts(body: dict[str, Any]) -> Micros:
     return max(parse_time(time) for time in said)
 
 
+def _of_run(event: dict[str, Any]) -> Micros:
+    return parse_time(event["eventTime"])
+
+
 #: What was pushed to sources of these types.
 RECORDED = MappingProxyType(
     {
         "events": Recorded("deployments.json", "events", _of_event),
         "alertmanager": Recorded("alerts.json", "deliveries", _of_alerts),
+        "openlineage": Recorded("openlineage.json", "events", _of_run),
     }
 )
 

@@ -48,6 +48,10 @@ type = "events"
 name = "releases"
 
 [[sources]]
+type = "openlineage"
+name = "pipelines"
+
+[[sources]]
 type = "alertmanager"
 name = "alerts"
 
