@@ -1,6 +1,5 @@
-"""What was sent to the demo's project: releases as CDEvents, runs of pipelines as OpenLineage events, alerts as
+"""What was sent to the demo's project: releases as CDEvents, pipelines' runs as OpenLineage, alerts as
 Alertmanager posted them.
-
 They take the way that a request takes: into the inbox, and from there into the graph.
 """
 
