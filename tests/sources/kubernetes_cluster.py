@@ -1,6 +1,6 @@
 """A server on loopback that lists as Kubernetes' API does, and objects as the published schemas have them:
 apps/v1 and v1 of Kubernetes 1.34, serving.kserve.io/v1beta1 of KServe 0.15, serving.knative.dev/v1 of Knative
-1.18, machinelearning.seldon.io/v1 of Seldon Core 1.18. Read off the schemas and their projects' tests, 2026-11."""
+1.18, machinelearning.seldon.io/v1 of Seldon Core 1.18; read off these schemas, 2026-11."""
 
 from __future__ import annotations
 
@@ -10,6 +10,14 @@ import threading
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from app.store.sqlite.store import SqliteStore
+from graph_schema.edges import EdgeKind
+from graph_schema.times import format_time
+from ingestors.loop import Policy, ingest
+from ingestors.report import Report
+from ingestors.source import Source
+from tests.sources.pushing import edges, source_of
 
 DIGESTS = [f"sha256:{n}" + "0" * 63 for n in range(10)]
 TOKEN = "a-service-account"
@@ -170,3 +178,29 @@ def predictor(name: str, digest: str, traffic: int | None = None, **more: Any) -
 def many(count: int) -> list[dict[str, Any]]:
     at = "2026-11-01T10:00:00Z"
     return [thing("Deployment", f"d{n}", 100 + n, at, spec={"template": template("1")}) for n in range(count)]
+
+
+# --- reading it ------------------------------------------------------------------------------------------
+
+
+def source_for(cluster: Cluster, **more: Any) -> Source:
+    return source_of(type="kubernetes", name="cluster", url=cluster.url, token_env="CLUSTER_TOKEN", **more)
+
+
+def pull(store: SqliteStore, source: Source, *, full: bool = False) -> Report:
+    report = ingest(store, source, full=full, policy=Policy(attempts=1))
+    assert report.error is None, report.error
+    assert report.dead_letters == 0
+    return report
+
+
+def spans(store: SqliteStore, *revisions: str, place: str = "ml/churn") -> list[tuple[str, ...]]:
+    """DEPLOYED_AS of revisions: (revision, what, since, until, share); times of pulls as now."""
+    found = []
+    for revision in revisions:
+        for e in edges(store, f"deployment={place}@{revision}"):
+            if e.kind is EdgeKind.DEPLOYED_AS:
+                times = ["" if t is None else format_time(t)[:13] for t in (e.valid_from, e.valid_to)]
+                seen = [t if t.startswith("2026-11-0") or not t else "now" for t in times]
+                found.append((revision, e.src.partition("=")[2], *seen, f"{e.properties['share']:g}"))
+    return sorted(found)
