@@ -30,6 +30,7 @@ BUILT_IN: MappingProxyType[str, str] = MappingProxyType(
         "capture": "ingestors.sources.capture:CaptureSource",
         "bentoml": "ingestors.sources.bentoml:BentoMLSource",
         "oci": "ingestors.sources.oci:OciSource",
+        "kubernetes": "ingestors.sources.kubernetes:KubernetesSource",
         "events": "ingestors.sources.events:EventsSource",
         "github": "ingestors.sources.github:GitHubSource",
         "gitlab": "ingestors.sources.gitlab:GitLabSource",
