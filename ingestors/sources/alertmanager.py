@@ -69,9 +69,10 @@ class AlertmanagerSource(Source):
         for number, alert in enumerate(body["alerts"]):
             try:
                 episode = _episode(alert)
-            except BadInput:
+            except BadInput as problem:
                 # Refused with its reason in to_claims: it becomes a dead letter, and the others land.
-                items.append(Item(f"{delivery.at} {number}", "alert", delivery.at, {"alert": alert}))
+                data = {"alert": alert, "refused": str(problem)}
+                items.append(Item(f"{delivery.at} {number}", "alert", delivery.at, data))
                 continue
             if self._wanted(alert, episode.since):
                 # States of one firing in their order: that it is over is the last word.
@@ -83,6 +84,8 @@ class AlertmanagerSource(Source):
 
     def to_claims(self, item: Item) -> Sequence[Claim]:
         data = item.data
+        if "refused" in data:
+            raise BadInput(data["refused"])
         if item.type == "group":
             me, key = identifier("alertmanager.alert", data["alert"]), str(data["dedup_key"])
             return [
@@ -152,7 +155,9 @@ def _episode(alert: Any) -> _Episode:
     if not isinstance(started, str):
         raise BadInput("an alert needs startsAt, a time")
     since = parse_time(started)
-    mark = alert.get("fingerprint") or alerts.fingerprint(labels)
+    mark = alert.get("fingerprint")
+    if not isinstance(mark, str) or not mark:
+        mark = alerts.fingerprint(labels)
     is_over = alert.get("status") == "resolved"
     ended = alert.get("endsAt")
     # While it fires, the end is the year 1, or when it is taken for resolved unless it is heard of again.

@@ -22,8 +22,10 @@ from graph_schema.times import parse_time
 from ingestors import tables
 from ingestors.alerts import dedup_key, fingerprint, labels_in
 from ingestors.deployments import deployed
+from ingestors.sanitise import clean_item
 from ingestors.source import Forged, Source
 from tests.alerting import Alertmanager, Exporter, Prometheus, Recorder, Sent, wait_for
+from tests.sources.mutations import mutated
 from tests.sources.pushing import apply, delivery, edges, links, node, push, received, source_of, write
 
 RECORDED = Path(__file__).parent.parent.parent / "app" / "demo" / "alerts.json"
@@ -327,6 +329,21 @@ def test_the_recording_of_the_demo_can_be_read(alerts: Source, store: SqliteStor
 
     named = {a["fingerprint"] + "@" + a["startsAt"] for d in deliveries for a in d["alerts"]}
     assert {n.id for n in store.find(K.INCIDENT).items} == {f"alertmanager.alert={name}" for name in named}
+
+
+def test_whatever_is_sent_lands_or_is_refused(alerts: Source) -> None:
+    chance = random.Random(1)
+    landed = refused = 0
+    for _ in range(1_500):
+        body = mutated(chance.choice([FIRING, resolved()]), chance, chance.randrange(1, 4))
+        try:
+            items = alerts.receive(delivery(json.dumps(body).encode()))
+            landed += sum(bool(alerts.to_claims(clean_item(item))) for item in items)
+        except BadInput:
+            refused += 1
+
+    assert landed > 500
+    assert refused > 200
 
 
 # what an alert comes from ------------------------------------------------------------------------------

@@ -21,8 +21,11 @@ from graph_schema.values import Direction
 from ingestors.deployments import deployed
 from ingestors.loop import Policy, ingest
 from ingestors.report import Report
+from ingestors.sanitise import clean_item
 from ingestors.source import Delivery, Forged, Item, Source
+from ingestors.sources.pagerduty.shape import incident_items
 from tests.alerting import Alertmanager, Recorder, wait_for
+from tests.sources.mutations import mutated
 from tests.sources.pagerduty_account import (
     ADA,
     SECRET,
@@ -325,6 +328,33 @@ def test_check_says_what_is_open(account: Account, duty: Source) -> None:
     account.add(incident(1, opened(1)))
 
     assert duty.check() == f"{account.url}: 1 incident is open"
+
+
+def test_whatever_is_sent_lands_or_is_refused(hooked: Source) -> None:
+    chance = random.Random(1)
+    landed = refused = 0
+    for _ in range(1_500):
+        body = mutated(chance.choice([TRIGGERED, RESOLVED, NOTE]), chance, chance.randrange(1, 4))
+        made = mutated(incident(1, CREATED), chance, 2)
+        try:
+            items = [*hooked.receive(delivery(json.dumps(body).encode())), *incident_items(made)]
+            landed += sum(bool(hooked.to_claims(clean_item(item))) for item in items)
+        except BadInput:
+            refused += 1
+
+    assert landed > 500
+    assert refused > 200
+
+
+def test_an_incident_that_nobody_can_read_does_not_hold_up_the_others(
+    account: Account, duty: Source, store: SqliteStore
+) -> None:
+    account.add(incident(1, opened(2)))
+    account.add(incident(2, opened(1), updated_at="soon"))
+
+    report = pull(store, duty)
+
+    assert (report.dead_letters, [n.id for n in store.find(K.INCIDENT).items]) == (1, [ONE])
 
 
 # one incident, told by Alertmanager and by PagerDuty ---------------------------------------------------

@@ -20,6 +20,8 @@ _STATUSES = frozenset({"TRIGGERED", "ACKNOWLEDGED", "RESOLVED"})
 def claims(item: Item, mapping: Mapping[str, Sequence[str]]) -> Sequence[Claim]:
     """What an item says; ``mapping``: which labels of its alerts name what. Raises BadInput."""
     data = item.data
+    if "refused" in data:
+        raise BadInput(data["refused"])
     if item.type == "alert":
         return list(_alert(data, mapping))
     me = identifier("pagerduty.incident", data["id"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from graph_schema.errors import BadInput
 from graph_schema.times import Micros, parse_time
 from ingestors.source import Item, Pulled
 from ingestors.sources.pagerduty.api import OPEN, Api, Incident
@@ -58,9 +59,16 @@ def _items(api: Api, page: list[Incident], looked: dict[str, str], seen: set[str
     for incident in page:
         key, look = str(incident.get("id")), _look(incident)
         seen.add(key)
-        if looked.get(key) != look:
-            items += [*incident_items(incident), *api.alerts(key, now), *api.notes(key)]
-        if look.startswith(OPEN) or parse_time(str(incident.get("created_at"))) >= now - AGAIN:
+        try:
+            if looked.get(key) != look:
+                items += [*incident_items(incident), *api.alerts(key, now), *api.notes(key)]
+            is_recent = parse_time(str(incident.get("created_at"))) >= now - AGAIN
+        except BadInput as problem:
+            # Refused with its reason in to_claims: it becomes a dead letter, and the others land.
+            items.append(Item(key, "incident", now, {"incident": incident, "refused": str(problem)}))
+            looked[key] = look
+            continue
+        if is_recent or look.startswith(OPEN):
             looked[key] = look
         else:
             looked.pop(key, None)
