@@ -26,8 +26,9 @@ T = TypeVar("T")
 #: What commits together with the last of several transactions: a cursor, the rows that are done with.
 Last = Callable[[Transaction], None]
 
+#: What is first is small: nobody knows yet how fast the store is, and others wait for the lock.
 _LEAST_WEIGHT = 50
-_FIRST_WEIGHT = 500
+_FIRST_WEIGHT = 100
 _MOST_WEIGHT = 50_000
 
 
