@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from graph_schema.times import Micros, format_time, parse_time
-from ingestors.http import NotThere
+from ingestors.http import HttpError, NotThere
 from ingestors.source import Item, Pulled
 from ingestors.sources.github import shape
 from ingestors.sources.github.api import Api
@@ -62,7 +62,8 @@ class Pull:
         for part, pull in steps.items():
             if part != "repository" and part not in self._parts:
                 continue
-            for step in pull(self._cursor["parts"].get(part) or {}):
+            steps_of = pull(self._cursor["parts"].get(part) or {})
+            for step in steps_of if part == "repository" else self._offered(steps_of):
                 before = self._cursor["parts"].get(part)
                 self._cursor = {**self._cursor, "parts": {**self._cursor["parts"], part: step.state}}
                 if step.items or step.state != before:
@@ -71,6 +72,18 @@ class Pull:
                     complete[_TYPES[part]] = step.present
         if complete:
             yield Pulled([], self._cursor, None, complete)
+
+    def _offered(self, steps: Iterator[Step]) -> Iterator[Step]:
+        """The steps, none where the repository does without that list: its issues switched off, a server that
+        has no deployments. That the repository itself is there was seen before."""
+        began = False
+        try:
+            for step in steps:
+                began = True
+                yield step
+        except HttpError as problem:
+            if began or not (isinstance(problem, NotThere) or "disabled" in problem.body):
+                raise
 
     # --- parts -----------------------------------------------------------------------------------------
 
@@ -108,10 +121,7 @@ class Pull:
         return [item, shape.pull_commits(item, commits)]
 
     def _releases(self, state: State) -> Iterator[Step]:
-        try:
-            first = self._api.page_if_changed("/releases", {}, state.get("etag"))
-        except NotThere:
-            return
+        first = self._api.page_if_changed("/releases", {}, state.get("etag"))
         if first is None:
             return
         raws = [raw for raw in first.items if not raw.get("draft")]
@@ -238,30 +248,22 @@ class Pull:
         asked: dict[str, str] = state.get("next") or {}
         top = state.get("top") or 0
         present: set[str] | None = set() if newest is None and not asked and self._since is None else None
-        try:
-            for page in self._api.pages(path, asked, key=key):
-                fresh = [raw for raw in page.items if newest is None or raw["id"] > newest]
-                fresh = [
-                    raw
-                    for raw in fresh
-                    if self._since is None or parse_time(raw["created_at"]) >= self._since
-                ]
-                top = max([top, *(raw["id"] for raw in page.items)])
-                for start in range(0, len(fresh), _CHUNK):
-                    chunk = fresh[start : start + _CHUNK]
-                    items, opened = self._read(chunk, read)
-                    still = _open(still, opened, chunk)
-                    if present is not None:
-                        present.update(item.key for item in items if item.type in _TYPES.values())
-                    yield Step(items, {**state, "next": asked, "top": top, "open": still})
-                if page.next is None or len(fresh) < len(page.items):
-                    break
-                asked = page.next
-        except NotThere:
-            # A server that has no such list; that the repository is there was seen before.
-            if not top:
-                return
-            raise
+        for page in self._api.pages(path, asked, key=key):
+            fresh = [raw for raw in page.items if newest is None or raw["id"] > newest]
+            fresh = [
+                raw for raw in fresh if self._since is None or parse_time(raw["created_at"]) >= self._since
+            ]
+            top = max([top, *(raw["id"] for raw in page.items)])
+            for start in range(0, len(fresh), _CHUNK):
+                chunk = fresh[start : start + _CHUNK]
+                items, opened = self._read(chunk, read)
+                still = _open(still, opened, chunk)
+                if present is not None:
+                    present.update(item.key for item in items if item.type in _TYPES.values())
+                yield Step(items, {**state, "next": asked, "top": top, "open": still})
+            if page.next is None or len(fresh) < len(page.items):
+                break
+            asked = page.next
         before = set(state.get("open") or ())
         for number in [each for each in still if each in before]:
             try:
