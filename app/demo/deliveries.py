@@ -1,5 +1,6 @@
 """What was sent to the demo's project: releases as CDEvents, pipelines' runs as OpenLineage, alerts as
 Alertmanager posted them.
+
 They take the way that a request takes: into the inbox, and from there into the graph.
 """
 

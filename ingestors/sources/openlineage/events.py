@@ -28,6 +28,7 @@ JOB_FACETS = ("documentation", "jobType", "ownership", "sourceCode", "sourceCode
 DATASET_FACETS = ("documentation", "ownership", "schema", "storage", "symlinks", "tags")
 
 _MOST_EVENTS = 10_000
+_ANY_RUN = "0" * 36
 #: Characters kept of a traceback (its end) and of a source text (its beginning).
 _TRACE, _SOURCE = 8_000, 20_000
 
@@ -290,7 +291,10 @@ def _job_id(job: Json) -> str:
 
 def _table(dataset: Json) -> str:
     namespace, name = (_text(dataset, key, f"a dataset's {key}") for key in ("namespace", "name"))
-    return _value("dataset", f"{namespace}/{name}", "dataset")
+    table = _value("dataset", f"{namespace}/{name}", "dataset")
+    # Its versions have the name of a run behind it, and must not be too long either.
+    _value("openlineage.dataset_version", f"{table}@{_ANY_RUN}", "dataset")
+    return table
 
 
 def _version(dataset: Json) -> str | None:
