@@ -45,11 +45,11 @@ def command(
     """
     from ingestors.capture import relay
     from ingestors.capture.launch import launch
-    from ingestors.capture.recording import Recording
+    from ingestors.capture.recording import Recording, their_environment
 
     recording: Recording | None = None
     problem: Exception | None = None
-    environ = dict(os.environ)
+    environ = their_environment(os.environ)
     try:
         recording = Recording(command, environ, launch(environ), name=name, inputs=inputs, outputs=outputs)
         environ = recording.environment()

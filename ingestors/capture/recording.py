@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import socket
+import sys
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -22,13 +23,26 @@ from ingestors import digests, worktree
 from ingestors.capture import failure, runtime
 from ingestors.capture.launch import Launch
 from ingestors.capture.relay import Ended
+from ingestors.capture.stage import Stage, stage
 from ingestors.git_command import run_git
+from ingestors.source import SourceError
 
 _GIT_SECONDS = 10.0
 _MAX_WORDS, _MAX_WORD = 500, 2_000
 _MAX_DVC = 2_000
 #: What MLflow reads tags from that every run gets which a process starts.
 MLFLOW_TAGS = "MLFLOW_RUN_CONTEXT"
+
+
+def their_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment as it was before Kinlore was started: ``uvx kinlore`` puts Kinlore's own programs
+    before all others on the PATH, its Python among them."""
+    found = dict(environ)
+    first, _, rest = found.get("PATH", "").partition(os.pathsep)
+    ours = Path(sys.prefix, "bin")
+    if "UV" in found and found.get("VIRTUAL_ENV") != sys.prefix and first and Path(first) == ours:
+        found["PATH"] = rest
+    return found
 
 
 class Recording:
@@ -48,10 +62,16 @@ class Recording:
         self._command = list(command)
         self._environ = environ
         self._name = name
-        self._inputs, self._outputs = list(inputs), list(outputs)
         self._read: list[dict[str, Any]] = []
-        self.notes: list[str] = []
         self._folder = Path.cwd()
+        self.notes: list[str] = []
+        try:
+            by_dvc = stage(environ, self._folder)
+        except SourceError as problem:
+            by_dvc = Stage()
+            self.notes.append(str(problem))
+        self._inputs = [*inputs, *by_dvc.inputs]
+        self._outputs = [*outputs, *by_dvc.outputs]
         # Before the command starts: it may change what lies here.
         self._tree = worktree.read(str(self._folder), lambda words: run_git(words, timeout=_GIT_SECONDS))
         self._started = time.time()

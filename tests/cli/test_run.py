@@ -17,6 +17,7 @@ from graph_schema.edges import EdgeKind
 from graph_schema.values import Direction
 from tests.cli.commands import PYTHON, Commands
 from tests.cli.conftest import git, repository
+from tests.sources.repositories import Repository
 
 FAILS = """
 import os
@@ -173,6 +174,18 @@ def test_the_environment_is_as_it_was(run: Commands) -> None:
     run_id = run.only()["run"]
     added = {"KINLORE_RUN_ID": run_id, "MLFLOW_RUN_CONTEXT": f'{{"kinlore.run": "{run_id}"}}'}
     assert found == [{**expected[0], **added}, *expected[1:]]
+
+
+@pytest.mark.parametrize("active", [False, True])
+def test_a_path_that_uvx_put_first_is_not_passed_on(run: Commands, active: bool) -> None:
+    """``uvx kinlore`` is Kinlore's own environment, ``uv run kinlore`` is the project's."""
+    ours = Path(sys.prefix, "bin")
+    around = {"UV": "/usr/bin/uv", "PATH": f"{ours}{os.pathsep}/usr/bin{os.pathsep}/bin"}
+    around["VIRTUAL_ENV"] = sys.prefix if active else ""
+
+    done = run("--quiet", "--", "sh", "-c", 'printf %s "$PATH"', **around)
+
+    assert done.out.decode() == (around["PATH"] if active else "/usr/bin:/bin")
 
 
 @pytest.mark.parametrize(
@@ -360,6 +373,31 @@ def test_inputs_and_outputs_named_by_options(run: Commands) -> None:
             f"dvc.md5={md5}",
             f"md5@dataset_version={md5}",
         }
+
+
+def test_what_dvc_says_of_the_stage_it_runs(folder: Path, run: Commands, dvc_tool: Path) -> None:
+    project = Repository(folder, dvc_tool)
+    project.start_dvc()
+    command = " ".join(run.words("--quiet", "--", "sh", "train.sh"))
+    project.write(
+        {
+            "raw/a.csv": "a\n",
+            "train.sh": "cp raw/a.csv model\n",
+            "dvc.yaml": f"stages:\n  train:\n    cmd: XDG_STATE_HOME={run.state} {command}\n"
+            "    deps: [raw, train.sh]\n    outs: [model]\n",
+        }
+    )
+    project.dvc("add", "raw")
+    project.git("add", "train.sh")
+
+    project.dvc("repro")
+
+    told = run.only()
+    lock = (folder / "dvc.lock").read_text()
+    assert [each["path"] for each in told["inputs"]] == ["raw"]
+    assert [each["path"] for each in told["outputs"]] == ["model"]
+    for each in (*told["inputs"], *told["outputs"]):
+        assert each["dvc.md5"] in lock
 
 
 def test_processes_of_one_launch_are_one_run(run: Commands) -> None:

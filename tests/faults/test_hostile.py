@@ -89,7 +89,8 @@ def test_kinlore_run_reads_a_hostile_repository_and_runs_nothing_but_the_command
 ) -> None:
     done = subprocess.run(
         [KINLORE, "run", "--input", "data.csv.dvc", "--output", "params.yaml", "--", "sh", "-c", "exit 4"],
-        cwd=hostile, env=environ, capture_output=True, timeout=120,
+        cwd=hostile, env={**environ, "DVC_STAGE": "train", "DVC_ROOT": str(hostile)},
+        capture_output=True, timeout=120,
     )  # fmt: skip
 
     assert done.returncode == 4
@@ -97,6 +98,7 @@ def test_kinlore_run_reads_a_hostile_repository_and_runs_nothing_but_the_command
     told = json.loads(file.read_text())
     assert told["code"]["dirty"] is True and len(told["code"]["commit"]) == 40
     assert "data.csv" in told["code"]["dvc"]
+    assert [each["path"] for each in told["outputs"]] == ["params.yaml", "model.pkl"]
     assert SECRET not in file.read_text()
     sung = canary.sung()
     figure("canaries", len(sung))
