@@ -3,7 +3,14 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import subprocess
 from typing import Any
+
+from ingestors.source import Delivery
+from tests.sources.pushing import delivery
+from tests.tool_venvs import tool
 
 DIGEST = "0b31b1c02ff458ad9b7b81cbdf8f028bd54699fa151f221d1e8de6817db93427"
 #: The digest is percent-encoded, and the tag beside it misleads.
@@ -91,3 +98,32 @@ def structured(event: dict[str, Any]) -> dict[str, Any]:
         "datacontenttype": "application/cdevents+json",
         "data": event,
     }
+
+
+SENDER = """
+import base64, json, sys
+from cloudevents.core.bindings import http
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
+from datetime import datetime
+for line in sys.stdin:
+    event = json.loads(line)
+    data = event.pop("data")
+    event["time"] = datetime.fromisoformat(event["time"].replace("Z", "+00:00"))
+    for write in (http.to_structured, http.to_binary):
+        message = write(CloudEvent(event, data), JSONFormat())
+        print(json.dumps([message.headers, base64.b64encode(message.body).decode()]))
+"""
+
+
+def sdk_sent(*events: dict[str, Any]) -> list[Delivery]:
+    """What the CloudEvents SDK of PyPI sends for these: structured, then binary."""
+    lines = "\n".join(json.dumps(structured(event)) for event in events)
+    done = subprocess.run(
+        [str(tool("cloudevents") / "python"), "-c", SENDER],
+        input=lines, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    sent = [json.loads(line) for line in done.stdout.splitlines()]
+    return [
+        delivery(base64.b64decode(body), {k.lower(): v for k, v in headers.items()}) for headers, body in sent
+    ]

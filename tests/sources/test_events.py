@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import random
-import subprocess
 from collections.abc import Iterator, Sequence
 from itertools import permutations
 from pathlib import Path
@@ -21,27 +20,11 @@ from graph_schema.values import Edge
 from ingestors.source import Delivery, Forged, Source
 from ingestors.sources.events.claims import incident_id
 from tests.contract.conftest import Fresh
-from tests.sources.cdevents import DIGEST, IMAGE, cdevent, incident, service, structured
+from tests.sources.cdevents import DIGEST, IMAGE, cdevent, incident, sdk_sent, service, structured
 from tests.sources.pushing import delivery, edges, links, node, push, source_of, write
-from tests.tool_venvs import tool
 
 SHA = "3faf1c7d9b1be4a7e2c1f6f0a1f0c9d8e7b6a594"
 INCIDENT = incident_id("events", "/monitoring/prod1", "incident-123")
-
-SENDER = """
-import base64, json, sys
-from cloudevents.core.bindings import http
-from cloudevents.core.formats.json import JSONFormat
-from cloudevents.core.v1.event import CloudEvent
-from datetime import datetime
-for line in sys.stdin:
-    event = json.loads(line)
-    data = event.pop("data")
-    event["time"] = datetime.fromisoformat(event["time"].replace("Z", "+00:00"))
-    for write in (http.to_structured, http.to_binary):
-        message = write(CloudEvent(event, data), JSONFormat())
-        print(json.dumps([message.headers, base64.b64encode(message.body).decode()]))
-"""
 
 
 @pytest.fixture
@@ -73,19 +56,6 @@ def _when(e: Edge) -> tuple[str | None, str | None, Any]:
 
 
 # --- modes -----------------------------------------------------------------------------------------------
-
-
-def sdk_sent(*events: dict[str, Any]) -> list[Delivery]:
-    """What the CloudEvents SDK of PyPI sends for these: structured, then binary."""
-    lines = "\n".join(json.dumps(structured(event)) for event in events)
-    done = subprocess.run(
-        [str(tool("cloudevents") / "python"), "-c", SENDER],
-        input=lines, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    sent = [json.loads(line) for line in done.stdout.splitlines()]
-    return [
-        delivery(base64.b64decode(body), {k.lower(): v for k, v in headers.items()}) for headers, body in sent
-    ]
 
 
 def test_the_sdk_is_understood_in_both_modes_and_its_event_is_one(source: Source, store: GraphStore) -> None:
