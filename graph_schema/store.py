@@ -7,7 +7,7 @@ identifiers, never handles.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -42,6 +42,10 @@ class Source(msgspec.Struct, frozen=True):
     name: str
     type: str
     space: str = "default"
+
+
+RuleKey = tuple[str, str]
+"""A rule, and the key of the claims that it reads."""
 
 
 class Touch(msgspec.Struct, frozen=True):
@@ -149,16 +153,20 @@ class Transaction(Protocol):
     ) -> list[KeyedClaim]:
         """Current claims of a rule under a key with ``since ≤ at < until``, by (at, ref, anchor)."""
 
+    def ahead(self, keys: Collection[tuple[str, str]]) -> None:
+        """These (rule, key) will be asked for by :meth:`keyed` soon: a hint, without an effect on answers."""
+
     def matching(self, scheme: str, value: str) -> list[tuple[str, int]]:
         """All live identifiers with this scheme and value under any scope: (text, handle of the node)."""
 
-    def derive(self, rule: str, key: str, found: Mapping[str, Sequence[Derived]]) -> Written:
-        """Restate the edges derived under these anchors; anchors that are not named keep theirs.
+    def derive(self, found: Mapping[RuleKey, Mapping[str, Sequence[Derived]]]) -> Written:
+        """Restate, for each (rule, key), the edges derived under these anchors; anchors that are not named
+        keep theirs.
 
         The ``touched`` of what comes back names derivations that this changed in turn."""
 
-    def conclude(self, rule: str, key: str, found: Mapping[str, Sequence[Claim]]) -> Written:
-        """Restate what a rule concludes under a key: claims, by the name of the source that they rest on.
+    def conclude(self, found: Mapping[RuleKey, Mapping[str, Sequence[Claim]]]) -> Written:
+        """Restate what rules conclude under keys: claims, by the name of the source that they rest on.
         They are held as a record of that source, and are claims like any other: rules read them. Sources
         that are not named lose theirs. ``touched`` as in :meth:`derive`; records are not counted."""
 

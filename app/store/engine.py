@@ -96,6 +96,9 @@ class Engine(Protocol):
         """Keyed claims in a window ``since ≤ at < until`` by (at, ref text, anchor), with the identifiers
         of ``ref`` and ``by``. A claim without a time lies before all others."""
 
+    def ahead(self, keys: Collection[tuple[str, str]]) -> None:
+        """These (rule, key) will be asked for by :meth:`keyed` soon; what is far away may be read at once."""
+
     def used(self, idents: Collection[IdentRow]) -> set[int]:
         """Of these identifiers, those that a current belief, join or keyed claim of a record still names.
 

@@ -7,7 +7,7 @@ function of the join claims, derived edges a function of the claims under their 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from app.store.anchor import anchor_number
@@ -35,7 +35,7 @@ from graph_schema.edges import EDGE_CODES, EdgeKind
 from graph_schema.errors import BadInput
 from graph_schema.identity import Verdict
 from graph_schema.kinds import NodeKind
-from graph_schema.store import Derived, Held, KeyedClaim, Source, Written
+from graph_schema.store import Derived, Held, KeyedClaim, RuleKey, Source, Written
 from graph_schema.times import Micros
 
 T = TypeVar("T")
@@ -222,6 +222,10 @@ class Writer:
         rows = self._engine.keyed(rule, key, role, since, until, descending, limit)
         return [self._claim(row, ref, by) for row, ref, by in rows]
 
+    def ahead(self, keys: Collection[tuple[str, str]]) -> None:
+        """See :meth:`graph_schema.store.Transaction.ahead`."""
+        self._engine.ahead(keys)
+
     def _claim(self, row: KeyedRow, ref: IdentRow | None, by: IdentRow | None) -> KeyedClaim:
         return KeyedClaim(
             anchor=row.anchor,
@@ -240,21 +244,27 @@ class Writer:
         """See :meth:`graph_schema.store.Transaction.matching`."""
         return sorted((row.text, row.nid) for row in self._engine.matching(scheme, value))
 
-    def derive(self, rule: str, key: str, found: Mapping[str, Sequence[Derived]]) -> Written:
+    def derive(self, found: Mapping[RuleKey, Mapping[str, Sequence[Derived]]]) -> Written:
         """See :meth:`graph_schema.store.Transaction.derive`."""
         written = Written()
-        anchors = {anchor_number(rule, key, anchor): anchor for anchor in found}
+        anchors = {
+            anchor_number(rule, key, anchor): (rule, f"{key} {anchor}", derived)
+            for (rule, key), stated in found.items()
+            for anchor, derived in stated.items()
+        }
+        if not anchors:
+            return written
         held = self._engine.derived(anchors)
         held_joins = self._engine.joins_anchored(anchors)
-        if not held and not held_joins and not any(found.values()):
+        edges = [d.edge for _, _, derived in anchors.values() for d in derived]
+        if not held and not held_joins and not edges:
             return written
         batch = self._batch(written)
-        edges = [d.edge for derived in found.values() for d in derived]
         batch.load({e.src for e in edges} | {e.dst for e in edges}, {})
         wanted: Counter[tuple[Any, ...]] = Counter()
         joins: dict[tuple[Any, ...], JoinRow] = {}
-        for number, name in anchors.items():
-            for derived in found[name]:
+        for number, (rule, place, stated) in anchors.items():
+            for derived in stated:
                 edge = derived.edge
                 src, dst = batch.by_text[edge.src], batch.by_text[edge.dst]
                 batch.check_edge(edge.kind, src, dst)
@@ -263,7 +273,7 @@ class Writer:
                 data = batch.pack(edge.properties, edge.evidence)
                 if code == _SAME_AS:
                     join = JoinRow(
-                        0, src.iid, dst.iid, Verdict.DERIVED, oid, 0, number, (rule, f"{key} {name}"),
+                        0, src.iid, dst.iid, Verdict.DERIVED, oid, 0, number, (rule, place),
                         edge.since, edge.until, data, False, None,
                     )  # fmt: skip
                     joins[(number, join.content, oid)] = join
@@ -287,13 +297,13 @@ class Writer:
             batch.finish()
         return written
 
-    def conclude(self, rule: str, key: str, found: Mapping[str, Sequence[Claim]]) -> Written:
+    def conclude(self, found: Mapping[RuleKey, Mapping[str, Sequence[Claim]]]) -> Written:
         """See :meth:`graph_schema.store.Transaction.conclude`."""
         written = Written()
         sources = {row.name: row for row in self._sources.values()}
-        for name, record in Conclusions(self._engine).restated(sources, rule, key, found):
+        for name, records in Conclusions(self._engine).restated(sources, found).items():
             row = sources[name]
-            written.add(self.write(Source(row.name, row.type, row.space), [record]))
+            written.add(self.write(Source(row.name, row.type, row.space), records))
         written.new = written.changed = written.unchanged = written.stale = 0
         return written
 

@@ -63,17 +63,23 @@ def derive(tx: Transaction, written: Written) -> None:
         touched, written.touched = written.touched, []
         if not touched:
             return
-        for (name, key), touches in _grouped(touched).items():
-            rule = RULES.get(name)
-            if rule is None:
-                raise BadClaim(f"no rule is called {name!r}; there are {', '.join(sorted(RULES))}")
-            outcome = rule(tx, key, touches)
-            if outcome.found:
-                written.add(tx.derive(name, key, outcome.found))
-            if outcome.concluded is not None:
-                written.add(tx.conclude(name, key, outcome.concluded))
-            written.touched.extend(outcome.also)
+        groups = _grouped(touched)
+        tx.ahead(groups.keys())
+        outcomes = {place: _rule(place[0])(tx, place[1], touches) for place, touches in groups.items()}
+        # All at once: what one key's outcome changes for another touches it, and is seen in the next round.
+        written.add(tx.derive({place: each.found for place, each in outcomes.items() if each.found}))
+        concluded = {p: each.concluded for p, each in outcomes.items() if each.concluded is not None}
+        written.add(tx.conclude(concluded))
+        for each in outcomes.values():
+            written.touched.extend(each.also)
     raise BadClaim("derivation does not come to rest; the claims written last contradict each other")
+
+
+def _rule(name: str) -> Rule:
+    rule = RULES.get(name)
+    if rule is None:
+        raise BadClaim(f"no rule is called {name!r}; there are {', '.join(sorted(RULES))}")
+    return rule
 
 
 def _grouped(touched: Sequence[Touch]) -> dict[tuple[str, str], list[Touch]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from neo4j import ManagedTransaction
@@ -12,6 +11,7 @@ from neo4j import ManagedTransaction
 from app.store.neo4j import codec
 from app.store.neo4j.applying import Seen, apply
 from app.store.neo4j.codec import BELIEF, IDENT, JOIN, KEYED, NODE, index_key
+from app.store.neo4j.keyed import KeyedClaims
 from app.store.neo4j.rows import PLACED, listing, rows
 from app.store.rows import (
     EDGE_KINDS,
@@ -98,23 +98,6 @@ _BELIEFS = tuple(
 )
 
 
-@cache
-def keyed_query(role: bool, since: bool, until: bool, descending: bool) -> str:
-    """Keyed claims of a place in order, by their index; the flags tell which conditions there are."""
-    where = ["k.place = $place", "k.role = $role" if role else "k.role IS NOT NULL"]
-    where += ["k.when >= $since"] if since else []
-    where += ["k.when < $until"] if until else []
-    # ``when`` is set even where there is no time; a window holds only what has one.
-    where.append("k.at IS NOT NULL" if since or until else "k.when IS NOT NULL")
-    columns = ("k.place", "k.role", "k.when") if role else ("k.when",)
-    order = ", ".join(f"{c} {'DESC' if descending else 'ASC'}" for c in (*columns, "k.tie", "k.anchor"))
-    return (
-        f"MATCH (k:Keyed) WHERE {' AND '.join(where)} WITH k ORDER BY {order} LIMIT $limit"
-        " OPTIONAL MATCH (r:Item {num: k.ref}) OPTIONAL MATCH (b:Item {num: k.by})"
-        f" WITH k, r, b ORDER BY {order} RETURN collect([{_K}, {IDENT.format('r')}, {IDENT.format('b')}])"
-    )
-
-
 def service_key(collection: str, key: str) -> str:
     """What a service record is found by."""
     return index_key(f"{collection}/{key}")
@@ -152,6 +135,7 @@ class Neo4jEngine:
         # A graph without keyed claims is not asked for them with every identifier.
         self._any_keyed = counters.get("keyed", 0) > 0
         self._seen = Seen()
+        self._keyed = KeyedClaims(tx)
         self._services: dict[tuple[str, str], Any] = {}
 
     def _rows(self, query: str, **parameters: Any) -> list[list[Any]]:
@@ -275,22 +259,11 @@ class Neo4jEngine:
         descending: bool,
         limit: int | None,
     ) -> list[tuple[KeyedRow, IdentRow | None, IdentRow | None]]:
-        found = self._rows(
-            keyed_query(role is not None, since is not None, until is not None, descending),
-            place=codec.place_of(rule, key),
-            role=role,
-            since=since,
-            until=until,
-            limit=2**62 if limit is None else limit,
-        )
-        return [
-            (
-                codec.keyed_row(row[:12]),
-                codec.ident_row(row[12:18]) if row[12] is not None else None,
-                codec.ident_row(row[18:24]) if row[18] is not None else None,
-            )
-            for row in found
-        ]
+        return self._keyed.find(rule, key, role, since, until, descending, limit)
+
+    def ahead(self, keys: Collection[tuple[str, str]]) -> None:
+        if self._any_keyed:
+            self._keyed.ahead(keys)
 
     def used(self, idents: Collection[IdentRow]) -> set[int]:
         if not idents:
@@ -299,6 +272,8 @@ class Neo4jEngine:
 
     def apply(self, changes: Changes) -> None:
         self._any_keyed = self._any_keyed or bool(changes.new_keyed)
+        if changes.new_keyed or changes.gone_keyed or changes.idents:
+            self._keyed.forget()
         apply(self._tx, changes, self._seen)
 
     # service records -----------------------------------------------------------------------------------

@@ -224,6 +224,9 @@ class SqliteEngine:
             for row in rows
         ]
 
+    def ahead(self, keys: Collection[tuple[str, str]]) -> None:
+        """Nothing is far away."""
+
     def used(self, idents: Collection[IdentRow]) -> set[int]:
         asked = listed([[i.iid, i.nid] for i in idents])
         rows = self._db.execute(

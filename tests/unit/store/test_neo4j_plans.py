@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from neo4j import Driver
 
-from app.store.neo4j import Neo4jStore, applying, engine, expanding, finding, past, reading
+from app.store.neo4j import Neo4jStore, applying, engine, expanding, finding, keyed, past, reading
 from graph_schema.edges import EDGE_CODES, FLOW_KINDS
 from tests.neo4j_server import Neo4jServer
 
@@ -21,12 +21,12 @@ NUMBERS = ("limit", "at", "rev", "kind", "low", "high")
 TEXTS = ("text", "prefix", "after", "type", "skey", "start", "collection", "name", "place", "id", "value")
 
 #: What reads a whole table means to: it holds a handful, or all of it is asked for.
-WHOLE = {"past._OF_KIND", "past._FACTS_THEN", "reading._SOURCES", "reading._ORIGINS"}
+WHOLE = {"past._OF_KIND", "past._FACTS_THEN", "reading._SOURCES", "reading.ORIGINS"}
 
 
 def statements() -> Iterator[tuple[str, str]]:
     """Every constant statement of the modules that look things up, one of a kind where kinds differ."""
-    for module in (engine, applying, past, reading):
+    for module in (engine, applying, keyed, past, reading):
         for name, value in vars(module).items():
             text = value[0] if isinstance(value, tuple) and value else value
             if isinstance(text, str) and name.isupper() and re.search(r"\b(MATCH|MERGE)\b", text):
@@ -124,7 +124,7 @@ def test_a_declared_property_narrows_and_keeps_the_order(driver: Driver, behind:
 
 def test_the_last_of_many_is_found_from_the_end(driver: Driver) -> None:
     """The occupant of a slot at a time, among any number before it."""
-    operators = plan(driver, engine.keyed_query(True, False, True, True))
+    operators = plan(driver, keyed.keyed_query(True, False, True, True))
 
     assert scans(operators) == []
     assert any("Keyed(place, role, when)" in one for one in operators if one.startswith("NodeIndexSeek"))
