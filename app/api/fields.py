@@ -186,11 +186,15 @@ def _linked(ask: Ask, handles: Sequence[int], kind: EdgeKind) -> dict[int, list[
 
 
 def owners(ask: Ask, parents: list[Node]) -> list[list[Ownership]]:
-    """``Node.owners``, from the edges ``OWNED_BY``."""
-    return [
-        [Ownership(node, edge.properties.get("role")) for edge, node in links]
-        for links in ask.links([node.handle for node in parents], EdgeKind.OWNED_BY)
-    ]
+    """``Node.owners``, from the edges ``OWNED_BY``; once, where several sources say the same."""
+    found = []
+    for links in ask.links([node.handle for node in parents], EdgeKind.OWNED_BY):
+        said = {
+            (node.handle, edge.properties.get("role")): Ownership(node, edge.properties.get("role"))
+            for edge, node in links
+        }
+        found.append(list(said.values()))
+    return found
 
 
 def tags(ask: Ask, parents: list[Node]) -> list[list[Tagging]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from itertools import islice
 from typing import Any
 
 import click
@@ -20,7 +21,7 @@ _QUERY = """query(
     id: $id, direction: $direction, maxHops: $maxHops, kinds: $kinds, edgeKinds: $edgeKinds,
     asOf: $asOf, knownAt: $knownAt, first: $first
   ) {
-    root { id }
+    root { id owners { owner { id kind name } role } }
     nodes { node { id kind name url createdAt goneAt stub } hops hiddenUpstream hiddenDownstream }
     edges { from to kind source validFrom validTo evidence properties }
     totalNodes complete truncatedBecause
@@ -97,14 +98,19 @@ def command(
 
 def draw(answer: dict[str, Any]) -> None:
     """Print a lineage answer as a tree, and whether it is all there is."""
-    from app.cli.tree import Tree
+    from app.cli.tree import Tree, owners
     from graph_schema.times import parse_time
 
     for each in answer["nodes"]:
         created = each["node"]["createdAt"]
         each["node"]["createdAt"] = None if created is None else parse_time(created)
     tree = Tree(answer["nodes"], answer["edges"], time.time_ns() // 1000)
-    for line in tree.lines(answer["root"]["id"]):
+    lines = tree.lines(answer["root"]["id"])
+    for line in islice(lines, 2):
+        click.echo(line)
+    if said := owners(answer["root"]):
+        click.echo(f"  owned by {said}")
+    for line in lines:
         click.echo(line)
     if answer.get("has", {}).get("total"):
         _list(answer["has"])

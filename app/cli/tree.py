@@ -13,6 +13,14 @@ from graph_schema.wording import counted
 SIBLINGS = 8
 
 
+def owners(node: Mapping[str, Any]) -> str:
+    """Who owns a node, in which role: ``Growth ML (owner), ada (codeowner)``. Empty where nobody is known."""
+    return ", ".join(
+        clean(each["owner"]["name"]) + (f" ({clean(each['role'])})" if each["role"] else "")
+        for each in node.get("owners") or ()
+    )
+
+
 class _Child(NamedTuple):
     node: Mapping[str, Any]
     edge: Mapping[str, Any]

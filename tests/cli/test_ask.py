@@ -101,8 +101,9 @@ def test_lineage_as_a_tree(kinlore: Kinlore) -> None:
     lines = outcome.out.splitlines()
     assert lines[0] == "ModelVersion churn v3"
     assert lines[1].strip() == VERSION
+    assert lines[2] == "  owned by ada@example.com (maintainer)"
     assert "upstream (3)" in lines
-    assert lines[4].startswith("└─ Run run 0") and lines[4].endswith("-1  [PRODUCED tracking]")
+    assert lines[5].startswith("└─ Run run 0") and lines[5].endswith("-1  [PRODUCED tracking]")
     assert any("Commit 3faf1c7 Tune" in line and "-2  [CODE_FOR tracking]" in line for line in lines)
     assert "4 nodes, 4 edges: complete" in outcome.err
 
