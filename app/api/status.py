@@ -54,6 +54,7 @@ class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
     last_success: Micros | None = None
     last_error: str | None = None
     last_error_at: Micros | None = None
+    last_delivery: Micros | None = None
     dead_letters: int = 0
     counts: dict[str, int] = msgspec.field(default_factory=dict)
     warnings: list[str] = msgspec.field(default_factory=list)
@@ -69,7 +70,9 @@ def source_statuses(container: Container) -> list[SourceStatus]:
     now = time.time_ns() // 1000
     served = any(_lives(Grant.read(leases[key]), now) for key in leases if key.startswith(SERVERS))
     answer = []
-    for source in container.sources:
+    # What nobody has configured shows once something came of it.
+    there = [source for source in container.implicit if source.name in noted]
+    for source in (*container.sources, *there):
         job = jobs.get(source.name, Job())
         plans = {
             "last_duration": job.took if job.ended is not None else None,

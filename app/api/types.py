@@ -252,6 +252,9 @@ class SourceStatus:
     last_success: DateTime | None
     last_error: str | None
     last_error_at: DateTime | None
+    last_delivery: DateTime | None = _field(
+        "When the last thing that was pushed arrived, of what is applied."
+    )
     dead_letters: int
     counts: JSON
     warnings: list[str]

@@ -13,7 +13,8 @@ _QUERY = """query($first: Int!) {
   sources {
     name type space enabled disabledBecause pulls accepts
     schedule interval nextRun running runningSince runningBy
-    lastStarted lastFinished lastSuccess lastError lastErrorAt deadLetters counts warnings coverage
+    lastStarted lastFinished lastSuccess lastError lastErrorAt lastDelivery
+    deadLetters counts warnings coverage
     history(first: $first) {
       started duration items new changed unchanged deadLetters edges retired stopped error
     }
@@ -93,7 +94,7 @@ def _configured(config: str | None) -> list[dict[str, Any]]:
 
     nothing = (
         "interval", "nextRun", "runningSince", "runningBy",
-        "lastStarted", "lastFinished", "lastSuccess", "lastError", "lastErrorAt",
+        "lastStarted", "lastFinished", "lastSuccess", "lastError", "lastErrorAt", "lastDelivery",
     )  # fmt: skip
     with Container(settings.load(config)) as container:
         return [
