@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from hashlib import blake2b
@@ -157,11 +158,7 @@ _CONTENT = re.compile(r"(?:sha(?:1|224|256|384|512)|md5|blake2b|crc32c)[\-:=_/@]
 
 
 def _kind_of_char(char: str) -> int:
-    if char.islower():
-        return 0
-    if char.isupper():
-        return 1
-    return 2 if char.isdigit() else 3
+    return 0 if char.islower() else 1 if char.isupper() else 2 if char.isdigit() else 3
 
 
 def looks_random(text: str) -> bool:
@@ -177,22 +174,14 @@ def looks_random(text: str) -> bool:
     if len(core) < 20:
         return False
     turns = sum(kinds[at] != kinds[at + 1] for at in range(len(kinds) - 1)) / (len(core) - 1)
-    counts: dict[str, int] = {}
-    for char in core:
-        counts[char] = counts.get(char, 0) + 1
-    bits = -sum(n / len(core) * math.log2(n / len(core)) for n in counts.values())
+    bits = -sum(n / len(core) * math.log2(n / len(core)) for n in Counter(core).values())
     if len(set(kinds)) >= 3:
         # A path or a slug is made of short readable parts; chance leaves separators rare.
         readable = sum(len(p) for p in parts if _readable(p))
         return turns >= 0.36 and bits >= 3.8 and readable <= 0.5 * len(core)
     longest = max(parts, key=len)
-    return (
-        len(longest) >= 32
-        and len(set(kinds)) == 2
-        and turns >= 0.3
-        and bits >= 3.9
-        and not _HEX.fullmatch(longest)
-    )
+    mixed = len(longest) >= 32 and len(set(kinds)) == 2 and turns >= 0.3 and bits >= 3.9
+    return mixed and not _HEX.fullmatch(longest)
 
 
 def _readable(part: str) -> bool:
@@ -211,14 +200,10 @@ def secrets_in(environ: Mapping[str, str]) -> list[str]:
     """Values of variables whose names say that they are secrets. Short ones are left out: they are words; and
     so are paths, which say only where a secret lies."""
     return [
-        value
-        for name, value in environ.items()
-        if len(value) >= 6
-        and name not in _FOLDERS
-        and is_secret_key(name)
-        and not _PLACEHOLDER.fullmatch(value)
-        and (not value.startswith(("/", "~/")) or looks_random(value))
-    ]
+        value for name, value in environ.items()
+        if len(value) >= 6 and is_secret_key(name) and name not in _FOLDERS
+        and not _PLACEHOLDER.fullmatch(value) and (not value.startswith(("/", "~/")) or looks_random(value))
+    ]  # fmt: skip
 
 
 class Redactor:
@@ -369,11 +354,8 @@ class Redactor:
     def _assigned(self, match: re.Match[str]) -> str:
         name, sep, quote = match["name"], match["sep"], match["quote"] or ""
         value = match["quoted"] if match["quoted"] is not None else match["bare"]
-        if _PLACEHOLDER.fullmatch(value) or "[redacted:" in value:
-            return match[0]
-        if value.lower() in _AUTH_WORDS:
-            return match[0]
-        if not quote and _is_code(name, value):
+        plain = _PLACEHOLDER.fullmatch(value) or "[redacted:" in value or value.lower() in _AUTH_WORDS
+        if plain or (not quote and _is_code(name, value)):
             return match[0]
         return f"{name}{sep}{quote}{self.mark(value)}"
 

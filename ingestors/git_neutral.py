@@ -6,6 +6,7 @@ Standard library only: the client distribution ships this one file as it is.
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Mapping, Sequence
 
 SETTINGS = (
@@ -44,3 +45,11 @@ def offline(environ: Mapping[str, str]) -> dict[str, str]:
     config but the repository's."""
     kept = {name: value for name, value in environ.items() if not name.startswith("GIT_")}
     return {**kept, **ENVIRONMENT, "GIT_ALLOW_PROTOCOL": "none", "GIT_CONFIG_GLOBAL": os.devnull}
+
+
+def read(arguments: Sequence[str], timeout: float) -> bytes:
+    """What git prints of what is on disk. Raises OSError where there is no git, and SubprocessError."""
+    return subprocess.run(
+        command(arguments),
+        env=offline(os.environ), stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=True,
+    ).stdout  # fmt: skip

@@ -19,13 +19,11 @@ from typing import Any
 
 from graph_schema.redaction import Redactor, secrets_in
 from graph_schema.times import format_time
-from ingestors import digests, worktree
+from ingestors import digests, git_neutral, worktree
 from ingestors.capture import failure, runtime
 from ingestors.capture.launch import Launch
 from ingestors.capture.relay import Ended
-from ingestors.capture.stage import Stage, stage
-from ingestors.git_command import run_git
-from ingestors.source import SourceError
+from ingestors.capture.stage import stage
 
 _GIT_SECONDS = 10.0
 _MAX_WORDS, _MAX_WORD = 500, 2_000
@@ -65,15 +63,11 @@ class Recording:
         self._read: list[dict[str, Any]] = []
         self._folder = Path.cwd()
         self.notes: list[str] = []
-        try:
-            by_dvc = stage(environ, self._folder)
-        except SourceError as problem:
-            by_dvc = Stage()
-            self.notes.append(str(problem))
+        by_dvc = stage(environ, self._folder)
         self._inputs = [*inputs, *by_dvc.inputs]
         self._outputs = [*outputs, *by_dvc.outputs]
         # Before the command starts: it may change what lies here.
-        self._tree = worktree.read(str(self._folder), lambda words: run_git(words, timeout=_GIT_SECONDS))
+        self._tree = worktree.read(str(self._folder), lambda words: git_neutral.read(words, _GIT_SECONDS))
         self._started = time.time()
 
     def environment(self) -> dict[str, str]:

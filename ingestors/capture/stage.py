@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from graph_schema.errors import BadInput
-from ingestors.git_command import run_git
-from ingestors.yaml_depth import check_depth
+from ingestors import git_neutral
 
-_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _MAX_FILE = 8 * 2**20
 _GIT_SECONDS = 10.0
 
@@ -44,13 +41,18 @@ def stage(environ: Mapping[str, str], folder: Path) -> Stage:
 
 
 def _stages(file: Path) -> Mapping[str, Any]:
+    # Few commands are stages: the others shall not wait for it.
+    import yaml
+
+    from ingestors.yaml_depth import check_depth
+
     try:
         if file.stat().st_size > _MAX_FILE:
             return {}
         text = file.read_text(encoding="utf-8")
         check_depth(text)
         # Texts only: no tag makes an object.
-        held = yaml.load(text, Loader=_LOADER)  # noqa: S506
+        held = yaml.load(text, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))  # noqa: S506
         stages = held.get("stages") if isinstance(held, Mapping) else None
     except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError, BadInput):
         return {}
@@ -72,7 +74,10 @@ def _not_in_git(paths: list[str], root: Path) -> list[str]:
     if not inside:
         return []
     words = ["--literal-pathspecs", "-C", str(root), "ls-files", "-z", "--", *inside.values()]
-    tracked = os.fsdecode(run_git(words, timeout=_GIT_SECONDS)).split("\0")
+    try:
+        tracked = os.fsdecode(git_neutral.read(words, _GIT_SECONDS)).split("\0")
+    except (OSError, subprocess.SubprocessError):
+        tracked = []
     return [
         path
         for path, name in inside.items()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from typing import Any
@@ -23,7 +22,7 @@ def here() -> dict[str, Any]:
     folder = _folder()
     at, known, tree = _held
     if known != folder or time.monotonic() - at > _FRESH:
-        tree = worktree.read(folder, _git)
+        tree = worktree.read(folder, lambda words: git_neutral.read(words, _GIT_SECONDS))
         _held = (time.monotonic(), folder, tree)
     return tree
 
@@ -37,12 +36,3 @@ def _folder() -> str:
         if not folder.startswith(installed) and "site-packages" not in folder.split(os.sep):
             return folder
     return os.getcwd()
-
-
-def _git(arguments: list[str]) -> bytes:
-    done = subprocess.run(
-        git_neutral.command(arguments),
-        env=git_neutral.offline(os.environ), stdin=subprocess.DEVNULL, capture_output=True,
-        timeout=_GIT_SECONDS, check=True,
-    )  # fmt: skip
-    return done.stdout
