@@ -26,7 +26,6 @@ def command(host: str | None, port: int | None, no_jobs: bool, config: str | Non
     from app.cli.stopping import stoppable
     from app.container import Container
     from app.jobs.consumer import Consumer
-    from app.jobs.consumer import Consumer
     from app.jobs.scheduler import Scheduler
     from app.settings import seconds
 
@@ -52,7 +51,7 @@ def command(host: str | None, port: int | None, no_jobs: bool, config: str | Non
                 click.echo(f"It pulls {', '.join(_spoken(each) for each in jobs.planned.values())}")
         # What fails while serving is masked in the answer; the log tells the rest.
         logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
-        with _running(jobs), _running(Consumer(container)):
+        with _running(jobs), _running(consumer):
             serve(create_app(container, jobs), listening)
     return 0
 
