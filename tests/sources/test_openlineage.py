@@ -85,6 +85,12 @@ def check(store: GraphStore, events: list[Any]) -> None:
     assert "exit code 1" in task.properties["error"]
     assert {tail(t) for n in failed for t in n.properties.get("notWritten", ())} == {"stg_customers"}
 
+    model = next(node for node in failed if node.name.endswith("stg_customers"))
+    read = [v for v in ancestors(store, model.id, K.DATASET_VERSION) if tail(v.id) == "customers"]
+    assert [v.properties["columns"] for v in read] == [["id", "tenure_months", "churned"]]
+    good = [v for v in versions if tail(v.id) == "customers"]
+    assert [v.properties["columns"] for v in good] == [["id", "tenure", "churned"]]
+
     # What never ran, and what was not refreshed?
     skipped = found(store, K.JOB_RUN, ("status", FilterOp.EQ, "SKIPPED"))
     assert [(node.name, node.properties["taskState"]) for node in skipped] == [
