@@ -21,6 +21,9 @@ from graph_schema.times import Micros, checked, format_time
 SHADOW = "shadow"
 MODES = ("canary", SHADOW, "blue-green", "a/b")
 
+#: Bits of a place in the listing of environments: which environment it is, and which of its events.
+_ACROSS, _WITHIN = 36, 26
+
 _RELEASED = frozenset(a for a, _ in EDGES[EdgeKind.DEPLOYED_AS].pairs)
 
 
@@ -64,7 +67,15 @@ def deployed(
         _states(deployment, environment, name, moment, bool(of), properties),
         Keyed("place", here, "takes" if takes else "shifts", deployment, where, moment, data=said),
         Keyed("release", deployment, "event", deployment, None, moment, data={"place": here}),
-        Keyed("stands", anywhere(name), "stands", where, None, _spot(environment), data=known),
+        Keyed(
+            "stands",
+            anywhere(name),
+            "stands",
+            where,
+            None,
+            _spot(environment, f"{deployment} {moment}"),
+            data=known,
+        ),
         Keyed("owned_place", here, "stands", deployment, None, moment),
     ]
     for kind, released in of:
@@ -150,7 +161,16 @@ def _mode(mode: str | None) -> str | None:
     return mode
 
 
-def _spot(environment: str) -> Micros:
-    """Where an environment stands in the listing of those that have a name, which is read in the order of
-    times and in leaps: so that thousands of deployments in one environment are one step."""
-    return int.from_bytes(blake2b(text(environment).encode(), digest_size=8).digest(), "big") >> 3
+def next_environment(spot: Micros) -> Micros:
+    """Where the environments after the one that stands at this place of the listing begin."""
+    return ((spot >> _WITHIN) + 1) << _WITHIN
+
+
+def _spot(environment: str, event: str) -> Micros:
+    """Where an event stands in the listing of the environments that have a name. It is ordered by time, so
+    each environment is given a stretch of time of its own: one leap passes over all its events."""
+    return (_hash(text(environment), _ACROSS) << _WITHIN) + _hash(event, _WITHIN)
+
+
+def _hash(said: str, bits: int) -> int:
+    return int.from_bytes(blake2b(said.encode(), digest_size=8).digest(), "big") >> (64 - bits)

@@ -11,7 +11,7 @@ from graph_schema.claims import Links
 from graph_schema.edges import EdgeKind
 from graph_schema.store import Derived, KeyedClaim, Touch, Transaction
 from graph_schema.times import Micros, format_time
-from ingestors.deployments import place
+from ingestors.deployments import next_environment, place
 from ingestors.joins.places import in_words
 from ingestors.joins.reigns import Reigns, Stretch, read
 from ingestors.joins.rule import Outcome, ref_of
@@ -84,7 +84,7 @@ def _places(tx: Transaction, key: str) -> Iterator[tuple[str, str]]:
             return
         environment = str(page[0].data["environment"])
         yield f"{environment}/{name}", place(environment, name)
-        after = page[0].at + 1
+        after = next_environment(page[0].at)
 
 
 def _edge(where: str, stretch: Stretch, blame: KeyedClaim, at: Micros) -> Derived:
