@@ -11,6 +11,8 @@ import yaml
 
 from ingestors.source import SourceError
 
+#: The one in C is ten times as fast, and as safe.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 
 
@@ -22,7 +24,8 @@ def documents(folder: Path) -> Iterator[Mapping[str, Any]]:
     for file in sorted(file for file in folder.rglob("*") if file.suffix in _SUFFIXES):
         try:
             content = file.read_text(encoding="utf-8")
-            held = [json.loads(content)] if file.suffix == ".json" else list(yaml.safe_load_all(content))
+            is_json = file.suffix == ".json"
+            held = [json.loads(content)] if is_json else list(yaml.load_all(content, _LOADER))
         except (OSError, ValueError, yaml.YAMLError) as problem:
             said = str(problem).partition("\n")[0]
             raise SourceError(f"{file} cannot be read: {said}") from None

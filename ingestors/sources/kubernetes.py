@@ -67,9 +67,8 @@ class KubernetesConfig(HttpConfig):
 
 class Unit(msgspec.Struct):
     """One revision of something that serves. ``share`` of the traffic now, None: what is left, or all;
-    ``now``: whether it stands at present; ``since`` None: the cluster does not say. ``managed``: it ends when
-    it stands no more, not when the next one comes; ``moved``: when its object was last changed. ``mark``:
-    digest of what it is, where nothing else tells."""
+    ``now``: whether it stands; ``since`` None: nobody says. ``managed``: it ends when it stands no more, not
+    when the next comes; ``moved``: when its object was last changed. ``mark``: a digest of what it is."""
 
     key: str
     data: dict[str, Any]
@@ -277,7 +276,7 @@ class KubernetesSource(Source):
     def _predictor(self, one: Object, name: str, predictor: Object, percent: Any, marks: Marks) -> Unit:
         """What an object serves that keeps no revisions: its content tells them apart, and the generation in
         which that content was first seen is their number."""
-        content = json.dumps(predictor, sort_keys=True).encode()
+        content = json.dumps(predictor, sort_keys=True, default=str).encode()
         mark, holder = blake2b(content, digest_size=8).hexdigest(), f"{_meta(one, 'uid')}/{name}"
         generation = _meta(one, "generation") or "1"
         revision = marks.get((holder, mark)) or "-".join(filter(None, (name, generation)))
@@ -383,7 +382,8 @@ def _containers(holder: Object) -> list[Object]:
 
 def _uris(predictor: Object) -> list[str]:
     """Addresses of models, wherever a predictor or a graph of them has them."""
-    return re.findall(r'"(?:storageUri|modelUri)": "([^"]+)"', json.dumps(predictor, ensure_ascii=False))
+    content = json.dumps(predictor, ensure_ascii=False, default=str)
+    return re.findall(r'"(?:storageUri|modelUri)": "([^"]+)"', content)
 
 
 def _time(text: str) -> Micros | None:

@@ -164,12 +164,10 @@ def test_a_removal_that_does_not_say_what_ends_whatever_stood(source: Source, fr
     late = incident("detected", "2026-11-03T11:00:00Z")
     seen = set()
 
-    for order in permutations([first, canary, gone, back, late]):
+    for order in random.Random(7).sample(list(permutations([first, canary, gone, back, late])), 12):
         store = fresh()
         push(store, source, *told(order))
         seen.add(store.digest())
-        if len(seen) > 1 or order[0] is not first:
-            break
 
     assert len(seen) == 1
     assert spans(store, IMAGE) == [

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from graph_schema.errors import BadInput
-from ingestors.source import Delivery, Item, Source, SourceError
+from ingestors.source import Delivery, Item, Source, SourceError, Unreachable
 from ingestors.sources.oci.registry import Registry
 from tests.sources.oci_registry import DOCKER, OCI
 from tests.sources.pushing import delivery, source_of
@@ -153,3 +153,13 @@ def test_an_event_without_its_envelope_is_read_as_one() -> None:
 
     assert [item.type for item in source.receive(came)] == ["image", "tag", "push"]
     assert source.delivery_id(came) == "cb8c3971"
+
+
+def test_while_the_registry_is_away_what_it_pushed_waits() -> None:
+    source = source_of(type="oci", url="http://127.0.0.1:1")
+    target = {"mediaType": OCI, "repository": "acme/churn", "digest": MISSING, "tag": "1.0"}
+    event = {"id": "1", "timestamp": "2026-11-01T00:00:00Z", "action": "push", "target": target}
+    items = source.receive(delivery({"events": [event]}))
+
+    with pytest.raises(Unreachable, match="does not answer"):
+        source.enrich(items)
