@@ -227,3 +227,10 @@ def incident_under(key: str, incident: str, since: Micros, until: Micros | None)
         Keyed("incident_in", key, "incident", incident, None, since, until),
         Keyed("incident", incident, "under", incident, None, since, until, {"key": key}),
     ]
+
+
+def incident_lists(incident: str, since: Micros, implies: Sequence[Claim]) -> list[Claim]:
+    """What the alerts that an incident lists are implicated with: it counts while none of them is known, for
+    only they know when they began."""
+    data = {"implies": msgspec.to_builtins(list(implies))}
+    return [Keyed("incident", incident, "lists", incident, None, since, None, data)] if implies else []

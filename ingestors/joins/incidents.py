@@ -65,7 +65,7 @@ def _incidents(tx: Transaction, key: str, since: Micros | None, until: Micros | 
 
 def rule(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
     """``SAME_AS`` the one alert that the incident ``key`` was made of; of several it ``HAS`` each, and
-    inherits what they are implicated with."""
+    inherits what they are implicated with. While none is known, what it lists itself counts."""
     parts: dict[str, tuple[KeyedClaim, KeyedClaim]] = {}
     for own in tx.keyed("incident", key, role="under"):
         for alert in _alerts_of(tx, own.data["key"], own):
@@ -73,7 +73,7 @@ def rule(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
             pair = (alert, own)
             parts[ref_of(alert)] = min(parts.get(ref_of(alert), pair), pair, key=_place)
     if not parts:
-        return Outcome({"": []}, concluded={})
+        return Outcome({"": []}, concluded=_listed(tx, key))
     if len(parts) == 1:
         ((alert, own),) = parts.values()
         if {ref_of(other) for other in _incidents_of(tx, alert)} <= {key}:
@@ -187,6 +187,15 @@ def _inherited(
         for own in _own(tx, by_fingerprint(_labels_of(met)), met):
             for claim in msgspec.convert(list(own.data.get("implies") or ()), list[Claim]):
                 _keep(said.setdefault(own.source, {}), _said_of(incident, claim, alert))
+    return {source: list(known.values()) for source, known in said.items()}
+
+
+def _listed(tx: Transaction, incident: str) -> dict[str, list[Claim]]:
+    """What the alerts are implicated with that an incident lists."""
+    said: dict[str, dict[Any, Claim]] = {}
+    for own in tx.keyed("incident", incident, role="lists"):
+        for claim in msgspec.convert(list(own.data["implies"]), list[Claim]):
+            _keep(said.setdefault(own.source, {}), claim)
     return {source: list(known.values()) for source, known in said.items()}
 
 

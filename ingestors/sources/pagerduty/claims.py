@@ -105,12 +105,10 @@ def _alert(data: Mapping[str, Any], mapping: Mapping[str, Sequence[str]]) -> Ite
         yield from alerts.incident_under(
             alerts.by_fingerprint(mark), me, data["createdAt"], data["resolvedAt"]
         )
-    seen: list[Claim] = []
-    for labels in data["labels"] or [data["details"]]:
-        for claim in alerts.implicated(me, labels, mapping, data["createdAt"]):
-            if claim not in seen:
-                seen.append(claim)
-    yield from seen
+    at = data["createdAt"]
+    yield from alerts.implicated(me, data["details"], mapping, at)
+    listed = [claim for labels in data["labels"] for claim in alerts.implicated(me, labels, mapping, at)]
+    yield from alerts.incident_lists(me, at, listed)
 
 
 def _keyed(me: str, key: str, data: Mapping[str, Any]) -> Iterator[Claim]:

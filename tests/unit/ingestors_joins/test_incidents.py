@@ -15,7 +15,7 @@ from graph_schema.identifiers import identifier
 from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore, KeyedClaim, Source, Touch
 from graph_schema.values import NOW, Edge
-from ingestors.alerts import REACH, alert_under, by_fingerprint, by_group, incident_under
+from ingestors.alerts import REACH, alert_under, by_fingerprint, by_group, incident_lists, incident_under
 from ingestors.deployments import blamed, deployed
 from ingestors.joins.incidents import alert_changed, incident_changed, rule
 from tests.contract.conftest import Fresh
@@ -232,6 +232,28 @@ def test_a_whole_inherits_what_its_parts_come_from(fresh: Fresh, engine: str) ->
 
         assert causes == {deployment, BENTO}
     assert len(digests) == 1
+
+
+def test_what_it_lists_counts_until_the_alert_itself_is_known(fresh: Fresh) -> None:
+    old, new = (identifier("deployment", f"prod/churn@{n}", "cd") for n in (1, 2))
+    place = {"environment": "prod", "name": "churn", "scope": "cd"}
+    releases = [*deployed(old, at=5, **place), *deployed(new, at=15, **place)]  # type: ignore[arg-type]
+    incident, alert = Incident("Q1", 20, None, (), ("a",)), Alert("a", 10, None, ())
+    lists = incident_lists(incident.id, 20, blamed(incident.id, name="churn", environment="prod", at=20))
+    world = [
+        (RELEASES, Record("releases", "event", 1, tuple(releases))),
+        (DUTY, Record("listed", "alert", 1, tuple(lists))),
+        *records(incident),
+    ]
+    store = tell(fresh(), world)
+    assert pairs(store, E.IMPLICATED_IN) == {(new, incident.id)}
+
+    tell(store, records(alert))
+
+    assert pairs(store, E.IMPLICATED_IN) == {(old, alert.id)}
+    assert pairs(store, E.SAME_AS) == {(incident.id, alert.id)}
+    digest = store.digest()
+    assert tell(fresh(), [*records(alert), *reversed(world)]).digest() == digest
 
 
 def test_what_is_one_inherits_nothing_twice(store: GraphStore) -> None:
