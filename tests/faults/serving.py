@@ -115,11 +115,17 @@ def pull_by_schedule(
 
 
 class Slow(Synthetic):
-    """The synthetic source, a page at a time and a little between two."""
+    """The synthetic source; before each page it tells, and takes a while, outside of any transaction."""
+
+    def __init__(self, count: int, seed: int, telling: Connection | None = None) -> None:
+        super().__init__(count, seed)
+        self.telling = telling
 
     def pull(self, cursor: Any | None, *, now: Micros) -> Iterator[Pulled]:
         for page in super().pull(cursor, now=now):
-            time.sleep(0.02)
+            if self.telling is not None:
+                self.telling.send_bytes(b".")
+                time.sleep(0.5)
             yield page
 
 
@@ -128,21 +134,17 @@ DONE, LOST, REFUSED = 0, 3, 4
 
 
 def ingest_under_lease(address: Address, count: int, seed: int, lease: float, telling: Connection) -> None:
-    """Ingest the synthetic source as ``kinlore ingest`` does, telling of each page that is committed."""
+    """Ingest the synthetic source as ``kinlore ingest`` does, telling of each page before it."""
     store = address.open()
     store.migrate()
     leases = Leases(store, duration=lease)
     leases._place = ""
     runs = Runs(store, leases)
-    begun = runs.begin(Slow(count, seed))
+    begun = runs.begin(Slow(count, seed, telling))
     if begun is None:
         raise SystemExit(REFUSED)
 
-    class Told:
-        def update(self, source: str, done: int, total: int | None, text: str) -> None:
-            telling.send_bytes(b".")
-
-    report = runs.carry_out(begun, progress=Told(), policy=SHORT)
+    report = runs.carry_out(begun, policy=SHORT)
     leases.close()
     store.close()
     raise SystemExit(LOST if report is None else DONE)
