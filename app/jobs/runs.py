@@ -27,7 +27,7 @@ PREFIX = "source/"
 #: Leases that serving processes keep for as long as they live.
 SERVERS = "server/"
 #: Seconds that a transaction may hold the writer lock: while somebody serves, and while nobody does.
-SHORT_LOCK, LONG_LOCK = 0.04, 0.4
+SHORT_LOCK, LONG_LOCK = 0.02, 0.4
 
 
 class Begun(NamedTuple):
