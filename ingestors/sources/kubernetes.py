@@ -38,9 +38,8 @@ _KINDS = {
     "Revision": ("apis/serving.knative.dev/v1", "revisions"),
     "SeldonDeployment": ("apis/machinelearning.seldon.io/v1", "seldondeployments"),
 }
-_PAGE, _RESTARTS = 500, 3
-#: A key begins with the uid of its object, of this many characters.
-_UID = 36
+#: ``_UID``: a key begins with the uid of its object, of this many characters.
+_PAGE, _RESTARTS, _UID = 500, 3, 36
 _API = "https://kubernetes.default.svc"
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _OURS = "kinlore.dev/"
@@ -105,12 +104,14 @@ class KubernetesSource(Source):
             share = unit.share if unit.now else (0.0 if held and unit.managed else held.get("share"))
             # A mode may be over, and pods, which tell the digests, do not stay.
             data = {**unit.data, "since": unit.since or now, "share": share, **held.get("first", {})}
-            data["digests"] = {**held.get("digests", {}), **data["digests"]}
+            digests = {**held.get("digests", {}), **data.pop("digests")}
+            # A list: to redaction, the name of a container is no key.
+            data["images"] = [digests.get(name, text) for name, text in data["images"].items()]
             data["ended"] = None if share != 0 else held.get("ended") or at
             seen[unit.key] = kept = {
-                **{key: data[key] for key in ("environment", "name", "revision", "digests", "ended")},
+                **{key: data[key] for key in ("environment", "name", "revision", "ended")},
                 "first": {key: data[key] for key in ("since", "share", "mode")},
-                "share": share, "stands": unit.now and share != 0, "mark": unit.mark,
+                "share": share, "stands": unit.now and share != 0, "mark": unit.mark, "digests": digests,
             }  # fmt: skip
             items.append(Item(unit.key, "revision", now, data))
             if held and share != held["share"]:
@@ -136,9 +137,8 @@ class KubernetesSource(Source):
             if share != 0:
                 said = deployed(me, **about, scope=scope, share=share, mode=data["mode"])
             return [claim for claim in said if isinstance(claim, Keyed)]
-        images = [data["digests"].get(container, text) for container, text in data["images"].items()]
-        texts = {key: data[key] for key in ("models", "bentos", "commit")}
-        things, claims = contents(me, data["since"], images=images, **texts)
+        texts = {key: data[key] for key in ("images", "models", "bentos", "commit")}
+        things, claims = contents(me, data["since"], **texts)
         ending = {"status": "ENDED", "endedAt": format_time(data["ended"])} if data["ended"] else {}
         stated = {**data["properties"], "startedAt": format_time(data["since"]), **ending}
         claims += deployed(

@@ -99,7 +99,7 @@ def owned(kind: str, number: int) -> list[dict[str, Any]]:
 def template(tag: str, **annotations: str) -> dict[str, Any]:
     named = {f"kinlore.dev/{key}": value for key, value in annotations.items()}
     containers = [
-        {"name": "server", "image": f"ghcr.io/acme/churn:{tag}", "env": [{"name": "A", "value": "b"}]}
+        {"name": "auth-token", "image": f"ghcr.io/acme/churn:{tag}", "env": [{"name": "A", "value": "b"}]}
     ]
     return {"metadata": {"annotations": named}, "spec": {"containers": containers}}
 
@@ -129,7 +129,7 @@ def replicas(
 
 def pod(number: int, of: int, image_id: str) -> dict[str, Any]:
     statuses = [
-        {"name": "server", "imageID": image_id},
+        {"name": "auth-token", "imageID": image_id},
         {"name": "istio-proxy", "imageID": "x@sha256:" + "9" * 64},
     ]
     meta = {"ownerReferences": owned("ReplicaSet", of)}
