@@ -10,6 +10,8 @@ import pytest
 from app.store.sqlite.store import SqliteStore
 from ingestors.sources.mlflow import pulling
 from tests.contract.conftest import clock, engine, fresh, sqlite_template
+from tests.npm_tools import GitHubServer
+from tests.sources.forge import SEED
 from tests.sources.mlflow_tracking import Tracking
 from tests.sources.repositories import Repository
 from tests.tool_venvs import MLflowServer
@@ -36,6 +38,13 @@ def tracking(mlflow_server: MLflowServer, monkeypatch: pytest.MonkeyPatch) -> Tr
     # As on a server that is too large to be read as a whole at every pull.
     monkeypatch.setattr(pulling, "SWEEP_ALWAYS", -1)
     return Tracking(mlflow_server)
+
+
+@pytest.fixture(scope="session")
+def github_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitHubServer]:
+    """The run's one emulated GitHub. A repository of your own per test."""
+    with GitHubServer(tmp_path_factory.mktemp("github"), SEED) as server:
+        yield server
 
 
 @pytest.fixture

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import base64
-import http.server
-import threading
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +16,7 @@ from ingestors.registry import described
 from ingestors.sanitise import clean_item
 from ingestors.source import Delivery, Item, Source
 from tests.npm_tools import GitHubServer
+from tests.receiver import Receiver
 
 SECRET = b"it is signed with this"
 SEED: dict[str, Any] = {
@@ -82,9 +80,9 @@ class Forge:
         made = self.of("POST", "/issues", {"title": title, "body": body, "labels": list(labels)})
         return int(made["number"])
 
-    def watch(self, catcher: Catcher) -> None:
-        """Push everything to a catcher, signed."""
-        config = {"url": catcher.url, "content_type": "json", "secret": SECRET.decode()}
+    def watch(self, url: str) -> None:
+        """Push everything to an address, signed."""
+        config = {"url": url, "content_type": "json", "secret": SECRET.decode()}
         self.of("POST", "/hooks", {"name": "web", "active": True, "events": ["*"], "config": config})
 
     def close(self) -> None:
@@ -92,47 +90,14 @@ class Forge:
         self._client.close()
 
 
-class Catcher:
-    """Takes what is pushed, as it is."""
+def came(receiver: Receiver, **wanted: int) -> list[Delivery]:
+    """All deliveries, once so many of each event have come."""
 
-    def __init__(self) -> None:
-        self.deliveries: list[Delivery] = []
-        caught = self.deliveries
+    def enough(deliveries: list[Delivery]) -> bool:
+        events = [each.headers.get("x-github-event") for each in deliveries]
+        return all(events.count(event) >= count for event, count in wanted.items())
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("content-length", "0")))
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                caught.append(Delivery(headers, body, time.time_ns() // 1_000))
-                self.send_response(202)
-                self.end_headers()
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        """Where to push to."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}/hooks/forge"
-
-    def quiet(self, event: str, count: int) -> None:
-        """Wait until so many deliveries of an event have come."""
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            if sum(each.headers.get("x-github-event") == event for each in self.deliveries) >= count:
-                return
-            time.sleep(0.02)
-        got = [each.headers.get("x-github-event") for each in self.deliveries]
-        raise AssertionError(f"{count} of {event} did not come, only {got}")
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._server.shutdown()
-        self._server.server_close()
+    return receiver.wait_until(enough)
 
 
 def write(store: GraphStore, source: Source, items: Sequence[Item]) -> Written:

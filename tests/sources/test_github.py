@@ -17,28 +17,22 @@ from ingestors.report import Report
 from ingestors.source import Delivery, Forged
 from ingestors.sources.github import GitHubConfig, GitHubSource
 from tests.npm_tools import GitHubServer
-from tests.sources.forge import SECRET, SEED, Catcher, Forge, push
+from tests.receiver import Receiver
+from tests.sources.forge import SECRET, Forge, came, push
 from tests.sources.repositories import Repository, edges, every, ingested
 
 
-@pytest.fixture(scope="module")
-def github(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitHubServer]:
-    with GitHubServer(tmp_path_factory.mktemp("github"), SEED) as server:
-        yield server
-
-
 @pytest.fixture
-def forge(github: GitHubServer, request: pytest.FixtureRequest) -> Iterator[Forge]:
-    forge = Forge(github, request.node.name.removeprefix("test_").replace("_", "-"))
+def forge(github_server: GitHubServer, request: pytest.FixtureRequest) -> Iterator[Forge]:
+    forge = Forge(github_server, request.node.name.removeprefix("test_").replace("_", "-"))
     yield forge
     forge.close()
 
 
 @pytest.fixture
-def catcher() -> Iterator[Catcher]:
-    catcher = Catcher()
-    yield catcher
-    catcher.close()
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        yield receiver
 
 
 def source(forge: Forge, monkeypatch: pytest.MonkeyPatch, **keys: object) -> GitHubSource:
@@ -199,27 +193,25 @@ def test_many_pages_are_read_and_a_broken_pull_goes_on(
 
 
 def test_what_is_pushed_is_what_is_pulled(
-    forge: Forge, store: SqliteStore, catcher: Catcher, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    forge: Forge, store: SqliteStore, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     made = source(forge, monkeypatch)
-    forge.watch(catcher)
+    forge.watch(receiver.url)
     number = forge.issue("Down", "environment: prod", labels=["incident"])
     pull = forge.pull("Repair", f"Closes #{number}")
     forge.of("PUT", f"/pulls/{pull}/merge")
     forge.of("PATCH", f"/issues/{number}", {"state": "closed"})
     forge.put("CODEOWNERS", "* @acme/ml\n")
-    catcher.quiet("issues", 2)
-    catcher.quiet("pull_request", 2)
-    catcher.quiet("push", 2)
+    came(receiver, issues=2, pull_request=2, push=2)
     other = SqliteStore(tmp_path / "other.db")
     other.migrate()
 
     pulled(store, made)
     at_first = store.digest()
-    for delivery in catcher.deliveries:
+    for delivery in receiver.deliveries:
         push(store, made, delivery)
     # A repository's own record comes with its own event only.
-    for delivery in random.Random(1).sample(catcher.deliveries * 2, len(catcher.deliveries) * 2):
+    for delivery in random.Random(1).sample(receiver.deliveries * 2, len(receiver.deliveries) * 2):
         push(other, made, delivery)
     pushed = edges(other)
     pulled(other, made)
@@ -230,25 +222,24 @@ def test_what_is_pushed_is_what_is_pulled(
 
 
 def test_any_order_of_pushes_and_pulls_gives_one_graph(
-    forge: Forge, catcher: Catcher, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    forge: Forge, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     made = source(forge, monkeypatch)
-    forge.watch(catcher)
+    forge.watch(receiver.url)
     number = forge.issue("Down", labels=["incident", "sev1"])
     forge.of("DELETE", f"/issues/{number}/labels/sev1")
     pull = forge.pull("Repair", f"Fixes #{number}")
     forge.of("PATCH", f"/pulls/{pull}", {"title": "Repair it"})
     forge.of("PATCH", f"/issues/{number}", {"state": "closed"})
     forge.of("PUT", f"/pulls/{pull}/merge")
-    catcher.quiet("issues", 3)
-    catcher.quiet("pull_request", 2)
+    came(receiver, issues=3, pull_request=2)
     chance = random.Random(7)
     digests = set()
 
     for order in range(12):
         store = SqliteStore(tmp_path / f"{order}.db")
         store.migrate()
-        events: list[Delivery | None] = [*catcher.deliveries, *catcher.deliveries, None]
+        events: list[Delivery | None] = [*receiver.deliveries, *receiver.deliveries, None]
         chance.shuffle(events)
         for event in events:
             if event is None:
@@ -262,13 +253,12 @@ def test_any_order_of_pushes_and_pulls_gives_one_graph(
 
 
 def test_only_what_is_signed_is_taken(
-    forge: Forge, catcher: Catcher, monkeypatch: pytest.MonkeyPatch
+    forge: Forge, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = source(forge, monkeypatch)
-    forge.watch(catcher)
+    forge.watch(receiver.url)
     forge.issue("Down", labels=["incident"])
-    catcher.quiet("issues", 1)
-    genuine = next(each for each in catcher.deliveries if each.headers["x-github-event"] == "issues")
+    genuine = next(each for each in came(receiver, issues=1) if each.headers["x-github-event"] == "issues")
     forged = Delivery(genuine.headers, genuine.body.replace(b"Down", b"Fine"), genuine.at)
 
     made.verify(genuine, SECRET)
