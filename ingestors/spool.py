@@ -92,11 +92,11 @@ def post(url: str, token: str | None, body: bytes, timeout: float) -> None:
         raise NotDelivered(
             f"KINLORE_URL is {url[:80]!r}; allowed is an address such as http://127.0.0.1:8420"
         )
-    request = urllib.request.Request(f"{url.rstrip('/')}/hooks/capture", data=body, method="POST")  # noqa: S310
-    request.add_header("Content-Type", "application/json")
-    if token:
-        request.add_unredirected_header("Authorization", f"Bearer {token}")
     try:
+        request = urllib.request.Request(f"{url.rstrip('/')}/hooks/capture", data=body, method="POST")  # noqa: S310
+        request.add_header("Content-Type", "application/json")
+        if token:
+            request.add_unredirected_header("Authorization", f"Bearer {token}")
         with urllib.request.build_opener(_NoRedirects).open(request, timeout=timeout) as answer:
             answer.read(1_000)
     except urllib.error.HTTPError as problem:

@@ -26,7 +26,8 @@ from ingestors.capture.relay import Ended
 from ingestors.capture.stage import stage
 
 _GIT_SECONDS = 10.0
-_MAX_WORDS, _MAX_WORD = 500, 2_000
+#: Characters of a word of the command, and of all of them.
+_MAX_WORD, _MAX_COMMAND = 2_000, 50_000
 _MAX_DVC = 2_000
 #: What MLflow reads tags from that every run gets which a process starts.
 MLFLOW_TAGS = "MLFLOW_RUN_CONTEXT"
@@ -103,7 +104,7 @@ class Recording:
             "rank": self.launch.rank,
             "ranks": self.launch.size,
             "name": self._name,
-            "command": [word[:_MAX_WORD] for word in self._command[:_MAX_WORDS]],
+            "command": _bounded(self._command),
             "started": format_time(int(self._started * 1_000_000)),
             "ended": format_time(int(at * 1_000_000)),
             "exit_code": ended.code,
@@ -139,6 +140,18 @@ class Recording:
         except OSError as problem:
             self.notes.append(f"{path} cannot be read: {problem.strerror}")
             return {"path": shown}
+
+
+def _bounded(command: Sequence[str]) -> list[str]:
+    """The command, its end left out where a shell's glob made it very long."""
+    kept: list[str] = []
+    left = _MAX_COMMAND
+    for word in command:
+        left -= len(word[:_MAX_WORD]) + 1
+        if kept and left < 0:
+            return [*kept, "…"]
+        kept.append(word[:_MAX_WORD])
+    return kept
 
 
 def _signal_name(number: int | None) -> str | None:

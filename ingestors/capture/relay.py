@@ -166,12 +166,16 @@ class _Stream:
     def __init__(self, ours: int, numbers: tuple[int, ...]) -> None:
         self.numbers = numbers
         self._ours = ours
-        self._terminal = os.isatty(ours)
         self._held: deque[bytes] = deque()
         self._passing_on = False
         self._closed = False
+        self._terminal = False
+        if os.isatty(ours):
+            # A machine may be out of pseudo terminals; the command shall run nevertheless.
+            with contextlib.suppress(OSError):
+                self._source, self.theirs = pty.openpty()
+                self._terminal = True
         if self._terminal:
-            self._source, self.theirs = pty.openpty()
             # The real terminal turns line feeds into what it needs; doing it twice would show.
             settings = termios.tcgetattr(self.theirs)
             settings[1] &= ~termios.OPOST

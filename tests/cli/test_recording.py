@@ -163,3 +163,11 @@ def test_a_run_within_a_run(run: Commands) -> None:
         (inner,) = container.store.resolve(names["inner"].id)
         steps = container.store.expand([inner], Direction.UPSTREAM, [EdgeKind.HAS]).steps
         assert [container.store.labels([step.src])[0].id for step in steps] == [names["outer"].id]
+
+
+def test_a_very_long_command_is_cut(run: Commands) -> None:
+    done = run("--quiet", "--", "true", *(f"{number:0400}" for number in range(2_000)))
+
+    command = run.only()["command"]
+    assert done.code == 0
+    assert command[0] == "true" and command[-1] == "…" and sum(map(len, command)) <= 50_000
