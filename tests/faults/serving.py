@@ -7,7 +7,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -117,13 +117,13 @@ def pull_by_schedule(
 class Slow(Synthetic):
     """The synthetic source; before each page it tells, and takes a while, outside of any transaction."""
 
-    def __init__(self, count: int, seed: int, telling: Connection | None = None) -> None:
-        super().__init__(count, seed)
-        self.telling = telling
+    telling: Connection | None = None
+    before: Callable[[], None]
 
     def pull(self, cursor: Any | None, *, now: Micros) -> Iterator[Pulled]:
         for page in super().pull(cursor, now=now):
             if self.telling is not None:
+                self.before()
                 self.telling.send_bytes(b".")
                 time.sleep(0.5)
             yield page
@@ -137,10 +137,12 @@ def ingest_under_lease(address: Address, count: int, seed: int, lease: float, te
     """Ingest the synthetic source as ``kinlore ingest`` does, telling of each page before it."""
     store = address.open()
     store.migrate()
-    leases = Leases(store, duration=lease)
-    leases._place = ""
+    # Renewed between pages and not by a thread: stopped in a transaction, that would keep the store's lock.
+    leases = Leases(store, duration=lease, place="", beats=False)
     runs = Runs(store, leases)
-    begun = runs.begin(Slow(count, seed, telling))
+    source = Slow(count, seed)
+    source.telling, source.before = telling, leases.renew
+    begun = runs.begin(source)
     if begun is None:
         raise SystemExit(REFUSED)
 

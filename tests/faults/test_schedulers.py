@@ -142,7 +142,7 @@ def resumed(process: BaseProcess) -> int | None:
 def test_a_leader_that_slept_past_its_lease_writes_nothing_any_more(
     address: Callable[[], Address], engine: str, times: int, figure: Figure
 ) -> None:
-    count, seed, lease = {"sqlite": 400, "neo4j": 160}[engine], 7, 2.0
+    count, seed, lease = {"sqlite": 400, "neo4j": 160}[engine], 7, 4.0
     clean = address().open()
     clean.migrate()
     ingest(clean, Slow(count, seed), policy=SHORT)
