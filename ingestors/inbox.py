@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future
 from hashlib import blake2b
 from typing import Any
@@ -34,7 +34,9 @@ DELIVERIES = "delivery"
 
 #: What a row holds at most, and a transaction: more is split, so that the writer lock is held briefly.
 _ROW_ITEMS, _ROW_BYTES = 50, 64_000
-_GROUP_PARTS, _GROUP_BYTES = 64, 256_000
+_GROUP_PARTS, _GROUP_BYTES = 256, 512_000
+#: Ids of deliveries that are remembered in this process.
+_MOST_KNOWN = 200_000
 #: What may wait to be stored; beyond it, deliveries are turned away to be sent again.
 _MOST_WAITING, _MOST_BYTES = 1_000, 64_000_000
 #: Seconds after which a transaction that does not end tells that the store is away.
@@ -96,6 +98,9 @@ class Inbox:
     def __init__(self, store: GraphStore) -> None:
         self._store = store
         self._redactor: Redactor | None = None
+        # Asking the store for each would cost a round trip under its lock. What another process has taken in
+        # meanwhile is stored once more, and changes nothing when it is applied.
+        self._known: dict[str, None] = {}
         self._queue: deque[_Parcel] = deque()
         self._bytes = 0
         self._changed = threading.Condition()
@@ -155,7 +160,9 @@ class Inbox:
     def redactor(self) -> Redactor:
         """What takes secrets out; its key is read once."""
         if self._redactor is None:
-            self._redactor = Redactor(self._store.transact(redaction_key))
+            key = self._store.transact(redaction_key)
+            self._known = dict.fromkeys(_deliveries(self._store))
+            self._redactor = Redactor(key)
         return self._redactor
 
     def arrived(self, source: str) -> threading.Event:
@@ -218,7 +225,7 @@ class Inbox:
     def _store_all(self, group: list[_Share]) -> None:
         self._since = time.monotonic()
         try:
-            answers = self._store.transact(lambda tx: _write(tx, group))
+            answers = self._store.transact(lambda tx: _write(tx, group, self._known))
         except Exception as problem:
             if len(group) > 1 and not isinstance(problem, KinloreError):
                 # Whatever it was that one of them made the store stumble over, the others are fine.
@@ -235,10 +242,17 @@ class Inbox:
             self._since = None
         for share, answer in zip(group, answers, strict=True):
             if answer is not None:
+                self._remember(share.parcel.mark)
                 self._drop(share.parcel)
                 share.parcel.outcome.set_result(answer)
         for source in {share.parcel.source for share in group}:
             self.arrived(source).set()
+
+    def _remember(self, mark: str | None) -> None:
+        if mark is not None:
+            self._known[mark] = None
+            if len(self._known) > _MOST_KNOWN:
+                del self._known[next(iter(self._known))]
 
     def _drop(self, parcel: _Parcel) -> None:
         """What is left of a parcel is not needed, or not wanted, any more."""
@@ -247,14 +261,15 @@ class Inbox:
                 self._leave(parcel)
 
 
-def _write(tx: Transaction, group: Sequence[_Share]) -> list[Answer | None]:
+def _write(tx: Transaction, group: Sequence[_Share], known: Collection[str]) -> list[Answer | None]:
     """Store these; the answers of parcels that are complete with it."""
     answers: list[Answer | None] = []
+    here: set[str] = set()
     number = 0
     for share in group:
         parcel = share.parcel
         before = None
-        if share.first and parcel.mark is not None:
+        if share.first and parcel.mark is not None and (parcel.mark in known or parcel.mark in here):
             before = tx.service_get(DELIVERIES, parcel.mark)
         if before is not None:
             answers.append(Answer(before["accepted"], before["refused"]))
@@ -269,6 +284,7 @@ def _write(tx: Transaction, group: Sequence[_Share]) -> list[Answer | None]:
             tx.service_put(INBOX, key, {"at": tx.now, "items": part.items, "last": last})
             number += 1
         if share.last and parcel.mark is not None:
+            here.add(parcel.mark)
             tx.service_put(DELIVERIES, parcel.mark, {"at": tx.now, **msgspec.to_builtins(parcel.answer)})
         answers.append(parcel.answer if share.last else None)
     return answers
@@ -316,6 +332,13 @@ def rows(store: GraphStore, source: str, limit: int) -> list[Row]:
 def waiting(store: GraphStore, source: str, most: int = 10_000) -> int:
     """How many rows wait for a source, counted up to ``most``."""
     return len(store.service(INBOX, prefix=f"{source}/", limit=most))
+
+
+def _deliveries(store: GraphStore) -> Iterator[str]:
+    after, left = "", _MOST_KNOWN
+    while left > 0 and (page := store.service(DELIVERIES, after=after, limit=1_000)):
+        after, left = page[-1][0], left - len(page)
+        yield from (key for key, _ in page)
 
 
 def forget_deliveries(store: GraphStore, before: Micros) -> int:

@@ -32,8 +32,8 @@ from tests.faults.victim import _CONTEXT, Address, start
 
 T = TypeVar("T")
 
-#: Connections of whoever sends.
-_LINES = 100
+#: Connections of whoever sends, and the seconds for which one is kept without being used.
+_LINES, _IDLE = 100, 2.0
 BELL = '[[sources]]\ntype = "bell"\nname = "bell"\n'
 
 
@@ -200,9 +200,14 @@ class _Line:
     def __init__(self, host: str, port: int) -> None:
         self._place = host, port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._used = 0.0
 
     async def ask(self, head: bytes, body: bytes) -> int:
         """The status of the answer; 0 where there is none."""
+        if time.monotonic() - self._used > _IDLE:
+            # The service hangs up too, and a request would cross its good-bye.
+            self.hang_up()
+        self._used = time.monotonic()
         try:
             if self._streams is None:
                 self._streams = await asyncio.open_connection(*self._place)

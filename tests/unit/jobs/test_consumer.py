@@ -86,7 +86,9 @@ def test_what_comes_is_applied_and_told(rooms: Open) -> None:
     status = dict(house.store.service(STATUS))["bell"]
     assert status["counts"]["items"] == 20 and status["last_error"] is None
     assert waiting(house.store, "bell") == 0
-    assert Leases(house.store).acquire(LEASE) is not None, "it was given back"
+    others = Leases(house.store)
+    assert others.acquire(LEASE) is not None, "it was given back"
+    others.close()
 
 
 def test_a_burst_that_is_over_is_told_while_it_runs(rooms: Open, monkeypatch: pytest.MonkeyPatch) -> None:
