@@ -270,3 +270,13 @@ def test_every_order_of_files_is_the_same(store: SqliteStore, tmp_path: Path) ->
 
     assert other.digest() == store.digest()
     other.close()
+
+
+def test_init_finds_the_file_in_the_folder(tmp_path: Path) -> None:
+    before = BackstageSource.discover(tmp_path, {})
+    (tmp_path / "catalog-info.yaml").write_text(CATALOG)
+
+    (found,) = BackstageSource.discover(tmp_path, {})
+
+    assert before == []
+    assert (found.config["type"], found.config["path"]) == ("backstage", "catalog-info.yaml")

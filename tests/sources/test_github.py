@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from app.store.sqlite.store import SqliteStore
 from graph_schema.kinds import NodeKind
@@ -322,3 +323,34 @@ def test_a_suddenly_empty_list_is_not_believed(
 
 def test_the_connection_is_described(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
     assert source(forge, monkeypatch).check() == f"{forge.path}, default branch main; no deployments there"
+
+
+def test_init_proposes_it_where_a_token_is_at_hand(repository: Repository) -> None:
+    repository.commit("One")
+    before = GitHubSource.discover(repository.folder, {"GITHUB_TOKEN": "x"})
+    repository.git("remote", "add", "origin", "git@github.com:acme/churn.git")
+
+    (found,) = GitHubSource.discover(repository.folder, {"GH_TOKEN": "x"})
+
+    assert before == [] == GitHubSource.discover(repository.folder, {})
+    assert found.config == {
+        "type": "github",
+        "name": "churn-github",
+        "repository": "acme/churn",
+        "token_env": "GH_TOKEN",
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("repository", "churn"),
+        ("repository", "acme/../x"),
+        ("api_url", "ftp://api.github.com"),
+        ("api_url", "https://ada:secret@api.github.com"),
+        ("parts", ["everything"]),
+    ],
+)
+def test_what_no_configuration_may_say(key: str, value: object) -> None:
+    with pytest.raises(ValidationError):
+        GitHubConfig.model_validate({"type": "github", "name": "x", "repository": "acme/churn", key: value})
