@@ -33,7 +33,7 @@ from tests.faults.victim import _CONTEXT, Address, start
 T = TypeVar("T")
 
 #: Connections of whoever sends, and the seconds for which one is kept without being used.
-_LINES, _IDLE = 100, 2.0
+_LINES, _IDLE = 400, 2.0
 BELL = '[[sources]]\ntype = "bell"\nname = "bell"\n'
 
 
