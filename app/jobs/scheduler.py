@@ -129,10 +129,15 @@ class Scheduler:
         planned.seen = job.runs
         if job.unfinished:
             # Whoever runs it may end or die before its interval is over.
-            planned.due = self.leases.clock() + min(_LOOK, planned.every.seconds or _LOOK)
+            planned.due = self.leases.clock() + self._look(planned)
             planned.base = planned.due
             return
         self._due(planned, due_in(planned.every, job, self.leases.now))
+
+    @staticmethod
+    def _look(planned: Planned) -> float:
+        """Seconds until a run of somebody else is looked at again."""
+        return min(_LOOK, (planned.every.seconds or _LOOK) / 4)
 
     def _due(self, planned: Planned, wait: float) -> None:
         # A moment further away is looked at again on the way.
@@ -217,7 +222,7 @@ class Scheduler:
         if begun is None:
             self._plan(planned, self.runs.job(planned.name))
             if planned.due <= self.leases.clock():
-                planned.due = self.leases.clock() + min(_LOOK, planned.every.seconds or _LOOK)
+                planned.due = self.leases.clock() + self._look(planned)
             return
         self._work(begun)
         self._plan(planned, self.runs.job(planned.name))
