@@ -52,7 +52,7 @@ def refused(item: Item, problem: Exception, redactor: Redactor) -> Letter:
         data = redactor.value(clean(item.data))
     except (Poison, RecursionError):
         data = redactor.text(str(shortened(item.data)))
-    fits = isinstance(item.version, int) and -(2**63) <= item.version < 2**63
+    fits = type(item.version) is int and -(2**63) <= item.version < 2**63
     version = item.version if fits else 0
     return Letter(text(str(item.type)), key, version, redactor.text(text(reason)[:1_000]), shortened(data))
 

@@ -136,7 +136,7 @@ class Access:
 def _is_push(scope: Scope) -> bool:
     if scope["type"] != "http" or scope["method"] != "POST":
         return False
-    path = scope["path"]
+    path: str = scope["path"]
     return path == LINEAGE_PATH or (path.startswith(HOOKS_PATH) and path != HOOKS_PATH)
 
 
