@@ -17,11 +17,12 @@ from app.container import Configured, Container
 from app.demo.deliveries import RECORDED, deliver
 from app.demo.replay import RecordedMLflow
 from app.errors import Failed
+from app.jobs.runs import polite_lock
 from app.settings import Loaded, environment, load
 from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore
 from graph_schema.values import Filter, Node, Order, Ordering
-from ingestors.loop import ingest
+from ingestors.loop import Policy, ingest
 from ingestors.report import Progress, Report
 from ingestors.source import Source
 
@@ -102,7 +103,7 @@ def ingest_all(container: Container, progress: Progress | None = None) -> Iterat
     for configured in container.sources:
         source = _source(configured)
         if source.pulls:
-            report = ingest(store, source, progress=progress)
+            report = ingest(store, source, progress=progress, policy=Policy(lock=polite_lock(store)))
         else:
             report = deliver(container, source, RECORDED[source.type])
         if report.error is not None:
