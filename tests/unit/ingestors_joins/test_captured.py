@@ -48,18 +48,21 @@ def names(store: GraphStore, identifier: str) -> set[str]:
     return {str(i) for i in node.identifiers}
 
 
-def digests(fresh: Fresh, told_by: Sequence[tuple[Source, list[Claim]]]) -> tuple[set[str], GraphStore]:
+def digests(
+    fresh: Fresh, engine: str, told_by: Sequence[tuple[Source, list[Claim]]]
+) -> tuple[set[str], GraphStore]:
     found: set[str] = set()
     orders = list(permutations(told_by))
-    # Every order on both stores would take minutes; the rule is the same.
-    for order in orders[:: max(1, len(orders) // 6)]:
+    # The rule is the same on both stores; on a server every order would take minutes.
+    chosen = orders if engine == "sqlite" else [orders[0], orders[-1]]
+    for order in chosen:
         store = fresh()
         told(store, order)
         found.add(store.digest())
     return found, store
 
 
-def test_the_first_process_to_fail_speaks_for_all(fresh: Fresh) -> None:
+def test_the_first_process_to_fail_speaks_for_all(fresh: Fresh, engine: str) -> None:
     parts = [
         process(0, "FINISHED", 40),
         process(1, "KILLED", 10),
@@ -67,7 +70,7 @@ def test_the_first_process_to_fail_speaks_for_all(fresh: Fresh) -> None:
         process(3, "FAILED", 20),
     ]
 
-    found, store = digests(fresh, parts)
+    found, store = digests(fresh, engine, parts)
 
     assert len(found) == 1
     (handle,) = store.resolve(RUN)
@@ -76,16 +79,16 @@ def test_the_first_process_to_fail_speaks_for_all(fresh: Fresh) -> None:
     assert node.properties == {"status": "FAILED", "rank": 3, "error": "rank 3", "failedRanks": [2, 3]}
 
 
-def test_the_one_run_that_a_command_made_is_the_command(fresh: Fresh) -> None:
-    found, store = digests(fresh, [process(0, "FAILED", 10), tracked(1), tracked(2, parent=1)])
+def test_the_one_run_that_a_command_made_is_the_command(fresh: Fresh, engine: str) -> None:
+    found, store = digests(fresh, engine, [process(0, "FAILED", 10), tracked(1), tracked(2, parent=1)])
 
     assert len(found) == 1
     assert names(store, RUN) == {RUN, mlflow(1)}
     assert names(store, mlflow(2)) == {mlflow(2)}
 
 
-def test_of_several_runs_the_command_has_each(fresh: Fresh) -> None:
-    found, store = digests(fresh, [process(0, "FINISHED", 10), tracked(1), tracked(2)])
+def test_of_several_runs_the_command_has_each(fresh: Fresh, engine: str) -> None:
+    found, store = digests(fresh, engine, [process(0, "FINISHED", 10), tracked(1), tracked(2)])
 
     assert len(found) == 1
     assert names(store, RUN) == {RUN}
@@ -94,8 +97,8 @@ def test_of_several_runs_the_command_has_each(fresh: Fresh) -> None:
     assert {label.id for label in store.labels([step.dst for step in steps])} == {mlflow(1), mlflow(2)}
 
 
-def test_a_run_whose_command_is_not_known_stays_alone(fresh: Fresh) -> None:
-    _, store = digests(fresh, [tracked(1)])
+def test_a_run_whose_command_is_not_known_stays_alone(fresh: Fresh, engine: str) -> None:
+    _, store = digests(fresh, engine, [tracked(1)])
 
     assert names(store, mlflow(1)) == {mlflow(1)}
     assert store.resolve(RUN) == []
