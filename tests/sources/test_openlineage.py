@@ -229,7 +229,7 @@ def ask(address: str, query: str, variables: Any = None) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 def test_two_real_nights(morning: Morning) -> None:
     store = SqliteStore(morning.folder / "kinlore.db")
     try:
@@ -240,7 +240,7 @@ def test_two_real_nights(morning: Morning) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 def test_the_senders_gave_their_token_and_were_answered(morning: Morning) -> None:
     assert morning.recorder.tokens == {f"Bearer {TOKEN}"}
     assert set(morning.recorder.answers) <= {200, 201, 202}
@@ -249,7 +249,7 @@ def test_the_senders_gave_their_token_and_were_answered(morning: Morning) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 def test_the_recording_is_what_the_tools_send_today(morning: Morning) -> None:
     def shape(events: list[Any]) -> list[tuple[str, ...]]:
         return sorted(
