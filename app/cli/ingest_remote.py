@@ -42,6 +42,8 @@ def ingest_remotely(
                     say(f"{source['name']}: disabled: {source['disabledBecause']}")
                 elif source["pulls"]:
                     names = (*names, source["name"])
+            if not names:
+                say("the server has no source that can be pulled")
         for name in names:
             report = _ingest(client, name, full, accept, stopped)
             if report is None:
