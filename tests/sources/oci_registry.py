@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import subprocess
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
@@ -15,7 +13,7 @@ from typing import Any, Self
 
 import httpx
 
-from ingestors.source import Delivery
+from tests.receiver import Receiver
 from tests.tool_venvs import free_port
 
 OCI = "application/vnd.oci.image.manifest.v1+json"
@@ -27,27 +25,8 @@ REVISION = "org.opencontainers.image.revision"
 TOKEN = "registry-to-kinlore"
 
 
-class Recorder:
-    """Takes what a registry pushes, as :class:`Delivery`."""
-
-    def __init__(self) -> None:
-        self.deliveries: list[Delivery] = []
-        recorder = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                recorder.deliveries.append(Delivery(headers, body, time.time_ns() // 1_000))
-                self.send_response(202)
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}/hooks/images"
+class Recorder(Receiver):
+    """Takes what a registry pushes."""
 
     def events(self) -> list[dict[str, Any]]:
         """All events that came, in the order of arrival."""
@@ -55,16 +34,11 @@ class Recorder:
 
     def wait_for(self, digest: str, action: str = "push") -> None:
         """Until an event on a digest has come."""
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            if any(e["action"] == action and e["target"].get("digest") == digest for e in self.events()):
-                return
-            time.sleep(0.02)
-        raise AssertionError(f"the registry did not tell of {action} {digest}; it told {self.events()}")
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self.wait_until(
+            lambda _: any(
+                e["action"] == action and e["target"].get("digest") == digest for e in self.events()
+            )
+        )
 
 
 class OciRegistry:
