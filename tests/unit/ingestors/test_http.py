@@ -270,13 +270,15 @@ def test_an_answer_comes_with_its_headers_and_with_nothing_where_nothing_changed
 @pytest.mark.parametrize(
     ("status", "headers"),
     [
-        (403, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(int(time.time()) + 1800)}),
-        (429, {"ratelimit-remaining": "0", "ratelimit-reset": str(int(time.time()) + 1800)}),
+        (403, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "AT"}),
+        (429, {"ratelimit-remaining": "0", "ratelimit-reset": "AT"}),
         (403, {"retry-after": "1795"}),
     ],
 )
 def test_an_exhausted_allowance_is_waited_for(status: int, headers: dict[str, str]) -> None:
-    peer = httpx.MockTransport(lambda request: httpx.Response(status, headers=headers))
+    at = str(int(time.time()) + 1800)
+    sent = {name: at if value == "AT" else value for name, value in headers.items()}
+    peer = httpx.MockTransport(lambda request: httpx.Response(status, headers=sent))
     client = HttpClient("http://peer", HttpConfig(type="x", name="tool"), transport=peer)
 
     with pytest.raises(Unreachable) as caught:
