@@ -24,6 +24,7 @@ from ingestors.report import DEAD_LETTERS
 from ingestors.sanitise import text
 from tests.bell import SECRET, hang_up, house, rings
 from tests.contract.conftest import Fresh
+from tests.contract.harness import Clock
 from tests.faults.conftest import Figure
 from tests.faults.naughty import NAUGHTY
 from tests.faults.test_poison import nested, runs
@@ -53,8 +54,10 @@ Open = Callable[..., Doors]
 
 
 @pytest.fixture
-def doors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
+def doors(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     hang_up(monkeypatch)
+    # A second for each transaction would be too fast for leases.
+    clock.step = 1_000
     made: list[Doors] = []
 
     def start(store: GraphStore, text: str = OPEN) -> Doors:
