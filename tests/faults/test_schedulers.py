@@ -72,7 +72,8 @@ def test_two_servers_never_pull_one_source_twice_and_miss_nothing(
         connection.close()
         process.join(30)
 
-    made = pulls(file)
+    # A pull that the end cuts short is done again by the other one, which is as it should be.
+    made = {name: [pull for pull in each if pull.began < until] for name, each in pulls(file).items()}
     late = [gap for each in made.values() for gap in gaps(each, until) if gap > 1 + MISS]
     worst = max(gap for each in made.values() for gap in gaps(each))
     by_process = Counter(pull.who.partition(".")[0] for each in made.values() for pull in each)
