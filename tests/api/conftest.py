@@ -19,6 +19,8 @@ from graph_schema.edges import EdgeKind
 from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore, Source
 from ingestors import joins
+from tests.api.served import OPEN, Serve, Served
+from tests.bell import SECRET, hang_up, house
 
 SHA = "3faf1c7d9b1be4a7e2c1f6f0a1f0c9d8e7b6a594"
 COMMIT, DATA = f"git.sha={SHA}", "dvc.md5=1bc29b36f623ba82aaf6724fd3b16718"
@@ -114,3 +116,23 @@ def query(container: Container) -> Query:
 def client(container: Container) -> Iterator[TestClient]:
     with TestClient(create_app(container), base_url="http://127.0.0.1:8420") as made:
         yield made
+
+
+@pytest.fixture
+def bell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is a source type ``bell``, and its secret is set."""
+    hang_up(monkeypatch)
+    monkeypatch.setenv("BELL_SECRET", SECRET)
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    made: list[Container] = []
+
+    def start(text: str = OPEN, **environ: str) -> Served:
+        made.append(house(tmp_path, text, **environ))
+        return Served(made[-1])
+
+    yield start
+    for container in made:
+        container.close()

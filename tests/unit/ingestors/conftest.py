@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.store.sqlite.store import SqliteStore
+from ingestors.inbox import Inbox
 
 
 @pytest.fixture
@@ -16,3 +17,10 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
     store.migrate()
     yield store
     store.close()
+
+
+@pytest.fixture
+def inbox(store: SqliteStore) -> Iterator[Inbox]:
+    inbox = Inbox(store)
+    yield inbox
+    inbox.close()
