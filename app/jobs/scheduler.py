@@ -52,6 +52,7 @@ class Planned:
         self.source = source
         self.every = every
         self.seen: int | None = None
+        self.watching = False
         self.base = 0.0
         self.due = 0.0
 
@@ -126,7 +127,7 @@ class Scheduler:
 
     def _plan(self, planned: Planned, job: Job) -> None:
         """The next time, from the record of a run that was not ours."""
-        planned.seen = job.runs
+        planned.seen, planned.watching = job.runs, job.unfinished
         if job.unfinished:
             # Whoever runs it may end or die before its interval is over.
             planned.due = self.leases.clock() + self._look(planned)
@@ -208,7 +209,8 @@ class Scheduler:
 
     def _attempt(self, planned: Planned) -> None:
         job = self.runs.job(planned.name)
-        moved = job.runs != planned.seen or planned.every.seconds is None
+        # What ended while it was looked at was somebody's run for this interval.
+        moved = job.runs != planned.seen or planned.watching or planned.every.seconds is None
         if moved and not job.unfinished and due_in(planned.every, job, self.leases.now) > _EARLY:
             self._plan(planned, job)
             return

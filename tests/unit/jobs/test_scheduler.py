@@ -103,6 +103,21 @@ def test_a_server_that_starts_again_waits_for_what_is_left_of_the_interval(
     assert 3_500 < left < 3_700 and not source.pulled.acquire(timeout=0.3)
 
 
+def test_a_run_of_another_server_is_watched_and_not_repeated_when_it_ends(serve: Make) -> None:
+    going = threading.Event()
+    source, same = Told("1h", lambda: void(going.wait(30))), Told("1h")
+    serve(source)
+    assert source.pulled.acquire(timeout=30)
+    other = serve(same)
+    soon(lambda: other.planned["told"].watching)
+
+    going.set()
+    soon(lambda: not other.planned["told"].watching)
+
+    left = other.planned["told"].due - other.leases.clock()
+    assert left > 3_500 and other.runs.job("told").runs == 1 and not same.pulled.acquire(blocking=False)
+
+
 def test_a_source_that_takes_long_is_pulled_less_often(serve: Make) -> None:
     source = Told("1s", lambda: time.sleep(1.0))
 
