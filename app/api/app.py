@@ -14,9 +14,9 @@ from app.api.fields import Ask, Jobs
 from app.api.hooks import Hooks
 from app.api.metrics import metrics
 from app.api.replies import refusal
+from app.api.schema import sdl
 from app.api.status import source_statuses
 from app.api.threads import Threads
-from app.api.types import sdl
 from app.container import Container
 from app.lineage.lookup import find_one
 from app.lineage.walk import lineage

@@ -9,7 +9,7 @@ import msgspec
 
 from app.api.checks import told
 from app.api.fields import Ask, Context
-from app.api.types import schema
+from app.api.schema import schema
 from graph_schema.errors import BadInput
 
 

@@ -1,35 +1,31 @@
-"""The GraphQL types, declared with Strawberry; those of the kinds are generated from their declarations."""
+"""The GraphQL types that several questions share, declared with Strawberry."""
 
 from __future__ import annotations
 
-from functools import cache
 from inspect import cleandoc
 from typing import Any, TypeVar
 
 import strawberry
-from graphql import lexicographic_sort_schema, print_schema
-from strawberry.extensions import ValidationCache
-from strawberry.schema.config import StrawberryConfig
 
-from app.api import fields, ingesting, mutations, queries
-from app.api.checks import CheckedSchema, Checks
-from app.api.execute import LevelByLevel, batched
+from app.api import fields, ingesting
+from app.api.execute import batched
 from app.api.fields import Context
-from app.api.inputs import JSON, SCALARS, DateTime, LineageTable
+from app.api.inputs import JSON, DateTime, LineageTable
 from app.lineage.identity import Identity
 from graph_schema.edges import EdgeKind
-from graph_schema.kinds import KINDS, NodeKind
+from graph_schema.kinds import NodeKind
 from graph_schema.values import Direction
 
 T = TypeVar("T", bound=type)
 
 
-def _described(made: T) -> T:
+def described(made: T) -> T:
     """A type whose docstring is its description."""
     return strawberry.type(made, description=cleandoc(made.__doc__ or ""))
 
 
-def _field(description: str | None = None, **more: Any) -> Any:
+def field(description: str | None = None, **more: Any) -> Any:
+    """A field; ``more`` is what ``strawberry.field`` takes."""
     # Any: what a resolver returns stands behind the type and is no instance of it.
     return strawberry.field(description=description, **more)
 
@@ -43,25 +39,25 @@ def _history(root: Any, info: strawberry.Info[Context, None], first: int | None 
 class Node:
     """What every kind has; the values are those of ``graph_schema.values.Node``."""
 
-    id: strawberry.ID = _field(
+    id: strawberry.ID = field(
         "The leading identifier; any identifier the thing has, or ever had, works where an id is asked for."
     )
     kind: NodeKind
     name: str
     url: str | None
     identifiers: list[Identifier] = batched(fields.identifiers)
-    properties: JSON = _field(
+    properties: JSON = field(
         "JSON under lowerCamelCase keys; a tool's own names stand one level down (params, metrics, tags)."
     )
     created_at: DateTime | None
-    gone_at: DateTime | None = _field("Since when it is gone at its source. Its edges stay.")
-    stub: bool = _field("Named by something else, not described by any source yet.")
-    sources: list[str] = _field("Names of the sources that speak of it.")
+    gone_at: DateTime | None = field("Since when it is gone at its source. Its edges stay.")
+    stub: bool = field("Named by something else, not described by any source yet.")
+    sources: list[str] = field("Names of the sources that speak of it.")
     owners: list[Ownership] = batched(fields.owners)
     tags: list[Tagging] = batched(fields.tags)
 
 
-@_described
+@described
 class Identifier:
     """An identifier, spelled out in id: scheme=value, or scheme@scope=value."""
 
@@ -71,7 +67,7 @@ class Identifier:
     value: str
 
 
-@_described
+@described
 class Alias:
     """A name that moves between versions. It moved here in (notBefore, seenAt]."""
 
@@ -82,7 +78,7 @@ class Alias:
     current: bool
 
 
-@_described
+@described
 class Ownership:
     """Who owns a thing, in which role."""
 
@@ -90,7 +86,7 @@ class Ownership:
     role: str | None
 
 
-@_described
+@described
 class Tagging:
     """A label, who or what put it there, and why."""
 
@@ -99,7 +95,7 @@ class Tagging:
     evidence: str | None
 
 
-@_described
+@described
 class PageInfo:
     """Whether there is more, and where to go on."""
 
@@ -107,7 +103,7 @@ class PageInfo:
     end_cursor: str | None
 
 
-@_described
+@described
 class NodeEdge:
     """A node of a page, and where to go on after it."""
 
@@ -115,7 +111,7 @@ class NodeEdge:
     node: Node
 
 
-@_described
+@described
 class NodeConnection:
     """A page of nodes."""
 
@@ -124,7 +120,7 @@ class NodeConnection:
     page_info: PageInfo
 
 
-@_described
+@described
 class LineageNode:
     """
     hops is negative upstream; direction is BOTH for the root. hidden… counts neighbours that are not shown.
@@ -137,7 +133,7 @@ class LineageNode:
     hidden_downstream: int
 
 
-@_described
+@described
 class Edge:
     """Points from cause to effect. evidence says why an inferred edge holds."""
 
@@ -151,7 +147,7 @@ class Edge:
     properties: JSON
 
 
-@_described
+@described
 class Lineage:
     """A walk, typed and as a table."""
 
@@ -159,12 +155,12 @@ class Lineage:
     nodes: list[LineageNode] = batched(fields.lineage_nodes)
     edges: list[Edge] = batched(fields.lineage_edges)
     table: LineageTable = batched(fields.lineage_table)
-    total_nodes: int = _field("Nodes found before the cut; at least so many where truncatedBecause says so.")
+    total_nodes: int = field("Nodes found before the cut; at least so many where truncatedBecause says so.")
     complete: bool
     truncated_because: str | None
 
 
-@_described
+@described
 class PathResult:
     """total counts the paths within maxHops; null where that cannot be told."""
 
@@ -175,32 +171,32 @@ class PathResult:
     truncated_because: str | None
 
 
-@_described
+@described
 class Ingestion:
     """One ingestion of a source, and how it ended. Records by outcome, graph elements by change."""
 
     started: DateTime
-    duration: float = _field("Seconds.")
-    run: int | None = _field("Its number; grows with every run of the source.")
-    items: int = _field("What the source delivered.")
+    duration: float = field("Seconds.")
+    run: int | None = field("Its number; grows with every run of the source.")
+    items: int = field("What the source delivered.")
     new: int
     changed: int
     unchanged: int
-    stale: int = _field("Older than what was held, and left out.")
+    stale: int = field("Older than what was held, and left out.")
     nodes: int
     edges: int
     edges_retired: int
-    dead_letters: int = _field("Items that were refused, each kept with its reason.")
-    retired: int = _field("Records that are gone at the source.")
-    returned: int = _field("Records that are there again.")
+    dead_letters: int = field("Items that were refused, each kept with its reason.")
+    retired: int = field("Records that are gone at the source.")
+    returned: int = field("Records that are there again.")
     first: bool
-    complete: bool = _field("Whether all of the source was seen, so that what was not seen is gone.")
+    complete: bool = field("Whether all of the source was seen, so that what was not seen is gone.")
     stopped: bool
     error: str | None
     warnings: list[str]
 
 
-@_described
+@described
 class Difference:
     """A value that differs; null where that side has none. weight, 0 to 1: what matters comes first."""
 
@@ -210,7 +206,7 @@ class Difference:
     weight: float
 
 
-@_described
+@described
 class Comparison:
     """added are edges that only the right side has, removed those that only the left has."""
 
@@ -223,7 +219,7 @@ class Comparison:
     truncated_because: str | None
 
 
-@_described
+@described
 class SourceStatus:
     """A configured source, or one that has written before. counts are those of its last ingestion."""
 
@@ -232,14 +228,14 @@ class SourceStatus:
     space: str
     enabled: bool
     disabled_because: str | None
-    pulls: bool = _field("Whether there is something to pull.")
-    accepts: bool = _field("Whether it is pushed to.")
-    schedule: str | None = _field("How often it is pulled, as configured: 5m, or a cron line in UTC.")
-    interval: float | None = _field(
+    pulls: bool = field("Whether there is something to pull.")
+    accepts: bool = field("Whether it is pushed to.")
+    schedule: str | None = field("How often it is pulled, as configured: 5m, or a cron line in UTC.")
+    interval: float | None = field(
         "Seconds between two runs now: longer than the schedule where pulling takes long or fails."
     )
-    next_run: DateTime | None = _field("Null where no server pulls it by itself.")
-    running: bool = _field("Whether somebody ingests it now.")
+    next_run: DateTime | None = field("Null where no server pulls it by itself.")
+    running: bool = field("Whether somebody ingests it now.")
     running_since: DateTime | None
     running_by: str | None
     history: list[Ingestion] = strawberry.field(
@@ -252,16 +248,14 @@ class SourceStatus:
     last_success: DateTime | None
     last_error: str | None
     last_error_at: DateTime | None
-    last_delivery: DateTime | None = _field(
-        "When the last thing that was pushed arrived, of what is applied."
-    )
+    last_delivery: DateTime | None = field("When the last thing that was pushed arrived, of what is applied.")
     dead_letters: int
     counts: JSON
     warnings: list[str]
     coverage: list[str]
 
 
-@_described
+@described
 class Asked:
     """An ingestion that was asked for and has begun: history will have it under this number."""
 
@@ -269,7 +263,7 @@ class Asked:
     run: int
 
 
-@_described
+@described
 class IdentityAnswer:
     """How two things stand to each other, and why: a line for each claim that says so, in order."""
 
@@ -279,114 +273,26 @@ class IdentityAnswer:
     because: list[str]
 
 
-@_described
+@described
 class Correction:
     """What somebody said: that two things are the same or apart, who owns a thing, which label it carries."""
 
-    id: strawberry.ID = _field("What it is withdrawn by.")
-    verdict: str = _field("same, apart, owner or tag.")
-    a: strawberry.ID = _field("What it is about.")
-    b: strawberry.ID = _field("The other thing, the owner, or the label.")
+    id: strawberry.ID = field("What it is withdrawn by.")
+    verdict: str = field("same, apart, owner or tag.")
+    a: strawberry.ID = field("What it is about.")
+    b: strawberry.ID = field("The other thing, the owner, or the label.")
     by: str | None
     why: str | None
     role: str | None
     at: DateTime
-    changed: bool = _field("Whether saying it, or taking it back, changed the graph.")
+    changed: bool = field("Whether saying it, or taking it back, changed the graph.")
 
 
-@strawberry.type
-class Query:
-    """The questions; ``queries`` answers them."""
+@described
+class Evidence:
+    """Something that speaks for an answer. kind says what sort; weight is its share of the score."""
 
-    node: Node | None = _field(resolver=queries.node)
-    nodes: list[Node | None] = _field(
-        "In the order asked for; null where there is no such node.", resolver=queries.nodes
-    )
-    resolve: list[Node] = _field(
-        "Every node so named, under any scope. git.sha takes a prefix; name, uri and the like find too.",
-        resolver=queries.resolve,
-    )
-    find: NodeConnection = _field(resolver=queries.find)
-    search: NodeConnection = _field(
-        "Full text: names, identifiers, property texts. Best first.", resolver=queries.search
-    )
-    lineage: Lineage = _field(
-        "What the thing came from and what it feeds, nearest first. Hops are negative upstream.\n"
-        "kinds filters what is shown, not what is walked; edgeKinds replaces the kinds that carry lineage.\n"
-        "first is at most 2,000, or 50,000 where only the table is asked for.",
-        resolver=queries.lineage,
-    )
-    paths: PathResult = _field(
-        "Shortest first, downstream from the one to the other, else upstream. Each path begins at from.",
-        resolver=queries.paths,
-    )
-    compare: Comparison = _field(
-        "What differs between two things, or, with leftAsOf and rightAsOf, in one thing between two times.",
-        resolver=queries.compare,
-    )
-    sources: list[SourceStatus] = _field(resolver=queries.sources)
-    identity: IdentityAnswer = _field(
-        "Why two names are one thing, or why they are not.", resolver=mutations.identity
-    )
-    corrections: list[Correction] = _field(
-        "Everything that people have said and not withdrawn, oldest first.", resolver=mutations.said
-    )
-
-
-def _change(description: str, resolver: Any) -> Any:
-    return strawberry.mutation(description=description, resolver=resolver)
-
-
-@strawberry.type
-class Mutation:
-    """What can be changed; ``mutations`` does it. Each answers with what it changed."""
-
-    same: Correction = _change(
-        "Two things are one, whatever sources say. It stands until it is withdrawn.", mutations.same
-    )
-    apart: Correction = _change("Two things are not one, whatever sources and rules say.", mutations.apart)
-    withdraw: Correction = _change("Take a correction back.", mutations.withdraw)
-    set_owner: Correction = _change(
-        "A person or team (email=…, github.login=…, team=…) owns a thing.", mutations.set_owner
-    )
-    tag: Correction = _change("A thing carries a label.", mutations.tag)
-    ingest: list[Asked] = _change(
-        "Bring what is new at these sources, or at all that can be pulled, into the graph.\n"
-        "Answers once they have begun. full reads them from the beginning; acceptRetirement believes a\n"
-        "source from which very much vanished at once.",
-        ingesting.ingest,
-    )
-
-
-#: Fields of one kind beyond those of every node: their types and how they are resolved.
-_OWN_FIELDS: dict[NodeKind, dict[str, tuple[Any, Any]]] = {
-    NodeKind.MODEL_VERSION: {"aliases": (list[Alias], batched(fields.aliases))}
-}
-
-
-def _type_of(kind: NodeKind) -> type:
-    """The type of a kind."""
-    own = _OWN_FIELDS.get(kind, {})
-    body: dict[str, Any] = {name: field for name, (_, field) in own.items()}
-    body["__annotations__"] = {name: annotation for name, (annotation, _) in own.items()}
-    body["is_type_of"] = classmethod(lambda cls, value, info: value.kind == kind)
-    return strawberry.type(type(kind.value, (Node,), body), description=KINDS[kind].what)
-
-
-@cache
-def schema() -> CheckedSchema:
-    """The schema; it executes too."""
-    return CheckedSchema(
-        query=Query,
-        mutation=Mutation,
-        types=[_type_of(kind) for kind in NodeKind],
-        extensions=[Checks, ValidationCache],
-        execution_context_class=LevelByLevel,
-        config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True),
-    )
-
-
-@cache
-def sdl() -> str:
-    """The schema as text, sorted: what ``schema.graphql`` holds."""
-    return print_schema(lexicographic_sort_schema(schema()._schema)) + "\n"
+    kind: str
+    text: str
+    weight: float
+    node: Node | None

@@ -40,7 +40,7 @@ def command(kinds: bool, edges: bool, config: str | None, as_json: bool) -> None
         print_table(("kind", "family", "what it says"), links)
     if kinds or edges:
         return
-    from app.api.types import sdl
+    from app.api.schema import sdl
 
     if as_json:
         print_json({"sdl": sdl()})

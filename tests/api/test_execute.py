@@ -18,7 +18,7 @@ from app.api.execute import LevelByLevel, batched
 from app.api.fields import Ask, Context
 from app.api.graphql import Request, answer
 from app.api.inputs import SCALARS
-from app.api.types import Query, schema
+from app.api.schema import Query, schema
 from app.container import Container
 from tests.api.conftest import COMMIT, DATA, VERSION, run
 

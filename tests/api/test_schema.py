@@ -10,10 +10,11 @@ from graphql import GraphQLInterfaceType, GraphQLObjectType, is_introspection_ty
 
 import app.api
 from app.api import fields, ingesting, queries
+from app.api.schema import schema, sdl
 from app.api.status import SourceStatus
-from app.api.types import schema, sdl
 from app.lineage.aliases import Stay
 from app.lineage.compare import Comparison, Difference
+from app.lineage.evidence import Evidence
 from app.lineage.identity import Explained
 from app.lineage.paths import Paths
 from graph_schema.edges import EdgeKind
@@ -31,6 +32,7 @@ BEHIND: dict[str, type] = {
     "Correction": Correction,
     "Difference": Difference,
     "Edge": Edge,
+    "Evidence": Evidence,
     "IdentityAnswer": Explained,
     "Identifier": fields.IdentifierView,
     "Lineage": fields.LineageAnswer,
