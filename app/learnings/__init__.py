@@ -1,0 +1,1 @@
+"""What was learned from earlier failures: which are alike, and what helped."""
