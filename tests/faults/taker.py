@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
+import pytest
 import uvicorn
 
 from app.api.app import create_app
@@ -24,9 +25,8 @@ from app.jobs.runs import SHORT_LOCK
 from app.settings import load
 from graph_schema.store import Transaction
 from graph_schema.values import Fence
-from ingestors import registry
 from ingestors.loop import Policy, ingest
-from tests.bell import BellSource, rings
+from tests.bell import hang_up, rings
 from tests.faults.synthetic import Synthetic
 from tests.faults.victim import _CONTEXT, Address, start
 
@@ -67,9 +67,7 @@ class Timed:
 
 
 def container_at(address: Address, folder: Path, text: str = BELL) -> Container:
-    """A container over a store that is there already, with the bell among its types."""
-    place = f"{BellSource.__module__}:{BellSource.__name__}"
-    registry.BUILT_IN = {**registry.BUILT_IN, "bell": place}  # type: ignore[assignment]
+    """A container over a store that is there already."""
     file = folder / "kinlore.toml"
     file.write_text(text)
     if address.password is None:
@@ -80,7 +78,9 @@ def container_at(address: Address, folder: Path, text: str = BELL) -> Container:
             "KINLORE_STORE__URL": f"{scheme}://neo4j@{host.rpartition('@')[2]}",
             "KINLORE_STORE__PASSWORD": address.password,
         }
-    return Container(load(file, environ=environ))
+    with pytest.MonkeyPatch.context() as patch:
+        hang_up(patch)
+        return Container(load(file, environ=environ))
 
 
 def take(address: Address, folder: Path, telling: Connection, ingesting: bool, consuming: bool) -> None:

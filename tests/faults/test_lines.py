@@ -188,10 +188,10 @@ def test_a_full_disk(folder: Path, when: str) -> None:
     repo = repository(folder / "repo", 3)
     settings(folder, '[[sources]]\ntype = "git"\nname = "code"\npath = "repo"\n')
     limit = 50_000
-    before = None
+    before = 0
     if when == "later":
         assert kinlore(folder, "ingest").code == OK
-        before = digest(folder)
+        before, _ = held(folder)
         limit = max(path.stat().st_size for path in folder.iterdir() if path.is_file())
         fast_commits(repo, 300)
 
@@ -200,8 +200,9 @@ def test_a_full_disk(folder: Path, when: str) -> None:
     assert outcome.code == UNREACHABLE
     said = only_line(outcome)
     assert "full" in said and str(folder / "kinlore.db") in said
-    if before is not None:
-        assert digest(folder) == before
+    # A page is written in several transactions: those before the disk was full stay.
+    if before:
+        assert held(folder)[0] >= before
     with closing(sqlite3.connect(folder / "kinlore.db")) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     assert kinlore(folder, "ingest").code == OK

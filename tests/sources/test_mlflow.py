@@ -276,6 +276,8 @@ def test_data_joins_by_content_then_by_name_then_by_path_and_never_by_digest(tra
     assert keyed[("slot", "dataset:pg://db/public.users", "uses", me, start * 1000)] == {
         "edge": "INPUT_TO",
         "name": "b",
+        "of": "dataset=pg://db/public.users",
+        "unobserved": "openlineage.dataset_version=pg://db/public.users@unobserved",
     }
     trees = [c.data for c in claims if isinstance(c, Keyed) and c.rule == "tree"]
     assert sorted(trees, key=lambda d: str(d)) == [

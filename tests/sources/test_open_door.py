@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,8 @@ def test_from_an_incident_to_the_commit_through_a_running_server(tmp_path: Path,
             digest = registry.push("acme/churn", "1.0", {REVISION: SHA})
             image, commit = f"oci.digest={digest}", f"git.sha={SHA}"
             until(address, image, commit)
-            now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            # To the microsecond: a release at the start of this second was before the push.
+            now = datetime.now(UTC).isoformat()
             purl = f"pkg:oci/churn?repository_url={registry.host}/acme/churn&tag=1.0"
             released = cdevent(
                 "service.deployed", now, content={"artifactId": purl}, custom={"revision": "7"}
