@@ -35,7 +35,7 @@ CHAIN = Path(__file__).with_name("chain")
 RECORDED = Path(__file__).with_name("recorded") / "openlineage"
 
 TOKEN = "senders-token"
-EXPERIMENT = "churn-nightly"
+EXPERIMENT = "warehouse-nightly"
 #: For one command: what takes half a minute takes ten times that where much else runs.
 _SECONDS = 480
 

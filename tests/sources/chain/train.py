@@ -19,7 +19,7 @@ class Constant(mlflow.pyfunc.PythonModel):
 
 
 frame = pd.read_csv(sys.argv[1])
-mlflow.set_experiment("churn-nightly")
+mlflow.set_experiment("warehouse-nightly")
 with mlflow.start_run(run_name="nightly", tags={"openlineage.run_id": os.environ["LINEAGE_RUN_ID"]}) as run:
     dataset = mlflow.data.from_pandas(frame, source=sys.argv[1], name="features")
     table = {"namespace": os.environ["TABLE_NAMESPACE"], "name": os.environ["TABLE_NAME"]}
@@ -29,6 +29,6 @@ with mlflow.start_run(run_name="nightly", tags={"openlineage.run_id": os.environ
     mlflow.pyfunc.log_model(
         name="model",
         python_model=Constant(float(frame["churned"].mean())),
-        registered_model_name="churn-nightly",
+        registered_model_name="warehouse-nightly",
         pip_requirements=[],
     )
