@@ -15,6 +15,7 @@ from graph_schema.identifiers import identifier, kind_of, parse
 from graph_schema.kinds import NodeKind
 from graph_schema.times import Micros, format_time
 from ingestors.deployments import MODES, blamed, deployed, ended
+from ingestors.repairs import incident_known
 
 _SEVERITY = re.compile(
     r"(?:severity|sev|priority)\s*(?:::?|/|-|=|\s)?\s*(?P<level>\S.*)|(?P<bare>p[0-5])", re.IGNORECASE
@@ -98,6 +99,7 @@ def incident(of: Incident) -> list[Claim]:
     made: list[Claim] = [
         Names(NodeKind.INCIDENT, (of.id,)),
         States(NodeKind.INCIDENT, of.id, filled(properties)),
+        incident_known(of.id, of.began, of.ended),
     ]
     named: dict[str, str] = {}
     for said in (*of.labels, *(line.strip(" \t-*`") for line in of.text.splitlines()[:500])):

@@ -18,6 +18,7 @@ from ingestors.joins import (
     owners,
     places,
     references,
+    repairs,
     runs,
     slots,
     trees,
@@ -40,6 +41,8 @@ RULES: MappingProxyType[str, Rule] = MappingProxyType(
         "captured": captured.rule,
         "owners": owners.rule,
         "owned_place": owned_places.rule,
+        "repair": repairs.rule,
+        "tried": repairs.tried,
     }
 )
 

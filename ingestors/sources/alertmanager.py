@@ -18,6 +18,7 @@ from graph_schema.identifiers import identifier
 from graph_schema.kinds import NodeKind
 from graph_schema.times import Micros, format_time, parse_time
 from ingestors import alerts
+from ingestors.repairs import incident_known
 from ingestors.source import Delivery, Item, PushedConfig, Source
 
 #: What the annotations are called that say what is wrong, best first.
@@ -107,6 +108,7 @@ class AlertmanagerSource(Source):
             *implied,
             *alerts.described(me, labels, self.config.labels),
             *alerts.alert_under(met, me, episode.since, episode.until, implied),
+            incident_known(me, episode.since, episode.until),
         ]
 
     def _wanted(self, alert: Mapping[str, Any], since: Micros) -> bool:

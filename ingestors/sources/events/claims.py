@@ -16,6 +16,7 @@ from graph_schema.kinds import NodeKind
 from graph_schema.times import Micros, format_time, parse_time
 from ingestors.deployments import blamed, cleared, deployed, ended
 from ingestors.released import Thing, model, package, traffic_share
+from ingestors.repairs import incident_known
 
 Data = Mapping[str, Any]
 
@@ -106,12 +107,14 @@ def incident_claims(data: Data, scope: str) -> list[Claim]:
     if data["predicate"] == "resolved":
         # What it names is what runs now, and no longer to blame.
         stated: Properties = {"status": "RESOLVED", "endedAt": format_time(at), "resolution": description}
+        claims.append(incident_known(me, at, at))
         return [*claims, States(NodeKind.INCIDENT, me, {k: v for k, v in stated.items() if v}, at)]
 
     said = custom.get("startedAt")
     start = at if said is None else parse_time(_text(said, "customData.startedAt"))
     is_first = data["predicate"] == "detected"
     claims.append(_opened(me, data, description, start, at if is_first else None))
+    claims.append(incident_known(me, start))
     if slot is not None:
         claims.append(uses(slot, me, start, EdgeKind.IMPLICATED_IN))
     # Bound to be noticed later than it began: what stood there when somebody wrote a ticket may be the cure.

@@ -15,6 +15,7 @@ from graph_schema.kinds import NodeKind
 from graph_schema.times import Micros, format_time, parse_time
 from ingestors import codeowners, forges
 from ingestors.fixes import fixes
+from ingestors.repairs import repairs
 from ingestors.source import Item
 from ingestors.sources.github.names import Names
 
@@ -74,6 +75,7 @@ def _pull(names: Names, data: Json, _: frozenset[str]) -> list[Claim]:
     number = data["number"]
     pull = names.pull(number)
     created, merged = _at(data["created"]), _at(data["merged"])
+    fixed = fixes(f"{data['title']}\n\n{data['body']}", names.path, "github.issue")
     properties = {
         "name": f"#{number} {data['title']}".strip(),
         "url": data["url"],
@@ -89,13 +91,14 @@ def _pull(names: Names, data: Json, _: frozenset[str]) -> list[Claim]:
         "headCommit": data["headSha"],
         "mergedAt": _written(merged),
         "closedAt": _written(_at(data["closed"])),
-        "fixes": fixes(f"{data['title']}\n\n{data['body']}", names.path, "github.issue") or None,
+        "fixes": fixed or None,
     }
     made: list[Claim] = [
         says.Names(NodeKind.PULL_REQUEST, (pull,)),
         States(NodeKind.PULL_REQUEST, pull, forges.filled(properties), _at(data["updated"])),
         Links(EdgeKind.HAS, names.repository, pull, created),
         *_person(pull, data["author"], "author", names),
+        *repairs(fixed, pull, merged, title=data["title"], by=data["author"]),
     ]
     if data["mergeSha"]:
         commit = identifier("git.sha", data["mergeSha"])

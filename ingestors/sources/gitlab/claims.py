@@ -15,6 +15,7 @@ from graph_schema.kinds import NodeKind
 from graph_schema.times import Micros, parse_time
 from ingestors import codeowners, forges
 from ingestors.fixes import fixes
+from ingestors.repairs import repairs
 from ingestors.source import Item
 from ingestors.sources.gitlab.names import Names
 
@@ -67,6 +68,7 @@ def _merge_request(names: Names, data: Json, _: frozenset[str]) -> list[Claim]:
     number = data["number"]
     request = names.merge_request(number)
     created, merged = _at(data["created"]), _at(data["merged"])
+    fixed = fixes(f"{data['title']}\n\n{data['body']}", names.path, "gitlab.issue")
     properties = {
         "name": f"!{number} {data['title']}".strip(),
         "url": data["url"],
@@ -82,13 +84,14 @@ def _merge_request(names: Names, data: Json, _: frozenset[str]) -> list[Claim]:
         "headCommit": data["headSha"],
         "mergedAt": data["merged"],
         "closedAt": data["closed"],
-        "fixes": fixes(f"{data['title']}\n\n{data['body']}", names.path, "gitlab.issue") or None,
+        "fixes": fixed or None,
     }
     made: list[Claim] = [
         says.Names(NodeKind.PULL_REQUEST, (request,)),
         States(NodeKind.PULL_REQUEST, request, forges.filled(properties), _at(data["updated"])),
         Links(EdgeKind.HAS, names.repository, request, created),
         *_person(request, data["author"], "author", names),
+        *repairs(fixed, request, merged, title=data["title"], by=data["author"]),
     ]
     for sha in data["mergeShas"]:
         commit = identifier("git.sha", sha)

@@ -12,6 +12,7 @@ from graph_schema.identifiers import identifier
 from graph_schema.kinds import NodeKind
 from graph_schema.times import Micros, format_time
 from ingestors import alerts
+from ingestors.repairs import incident_known
 from ingestors.source import Item
 
 _STATUSES = frozenset({"TRIGGERED", "ACKNOWLEDGED", "RESOLVED"})
@@ -85,6 +86,7 @@ def _status(me: str, data: Mapping[str, Any]) -> Iterator[Claim]:
     stated = {"status": data["status"], "endedAt": ended}
     at = data["resolvedAt"] or data["createdAt"]
     yield States(NodeKind.INCIDENT, me, {k: v for k, v in stated.items() if v is not None}, at)
+    yield incident_known(me, data["createdAt"], data["resolvedAt"])
     if data["key"]:
         yield from _keyed(me, str(data["key"]), data)
     if data["mergedInto"]:
