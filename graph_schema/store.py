@@ -268,10 +268,14 @@ class GraphStore(Protocol):
     def put_vectors(self, model: str, rows: Sequence[tuple[int, str, Sequence[float]]]) -> None:
         """Store embeddings of nodes: (handle, hash of the embedded content, vector). One model, one size."""
 
+    def vectors(self, model: str, handles: Sequence[int]) -> list[tuple[str, bytes] | None]:
+        """Embeddings of nodes, in order: (hash of the embedded content, float32 numbers of a vector of length
+        one, little-endian); None where this model has none of a node."""
+
     def search_vectors(
         self, model: str, vector: Sequence[float], kinds: Sequence[NodeKind] = (), first: int = 20
     ) -> list[Hit]:
-        """Nodes whose embeddings are nearest by cosine, best first."""
+        """Nodes whose embeddings are nearest by cosine, best first, whoever may read them."""
 
     def service(
         self, collection: str, *, prefix: str = "", after: str = "", limit: int = 1_000

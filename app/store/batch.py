@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from app.store.bury import bury
+from app.store.changed import MOST, touched
 from app.store.engine import Engine
 from app.store.rows import (
     NODE_CODES,
@@ -49,12 +50,15 @@ class Batch:
         source_of: dict[int, tuple[str, str]],
         revision: int,
         written: Written,
+        noted: set[int],
     ) -> None:
         self.engine = engine
         self.counters = counters
         self.source_of = source_of
         self.revision = revision
         self.written = written
+        # Nodes that this transaction changed, or whose edges.
+        self.noted = noted
         self.changes = Changes()
         self.by_text: dict[str, IdentRow] = {}
         self.by_iid: dict[int, IdentRow] = {}
@@ -230,10 +234,16 @@ class Batch:
         self.left = moved
         self._put_nodes()
         self.place_beliefs()
-        self.engine.apply(self.changes)
-        self.changes = Changes()
+        self.apply()
         if self.dropped:
             bury(self)
+
+    def apply(self) -> None:
+        """Write what was collected, and note which nodes it concerns."""
+        if len(self.noted) <= MOST:
+            self.noted.update(touched(self.changes))
+        self.engine.apply(self.changes)
+        self.changes = Changes()
 
     def node_of(self, iid: int) -> int:
         """The node that an identifier names, as settled so far."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from app.store.rows import Changes, IdentRow
+from app.store.rows import IdentRow
 
 if TYPE_CHECKING:
     from app.store.batch import Batch
@@ -37,8 +37,7 @@ def bury(batch: Batch) -> None:
             batch.written.nodes -= 1
     _send_home(batch, dead)
     batch.touch_references(r for r in dead if "@" in r.text.partition("=")[0])
-    batch.engine.apply(batch.changes)
-    batch.changes = Changes()
+    batch.apply()
 
 
 def _send_home(batch: Batch, dead: Collection[IdentRow]) -> None:

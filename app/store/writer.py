@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from app.store.anchor import anchor_number
 from app.store.batch import Batch
 from app.store.before import Before
+from app.store.changed import note
 from app.store.choice import choose
 from app.store.claims import Reading, kinds_in, read
 from app.store.conclusions import Conclusions
@@ -38,8 +39,6 @@ from graph_schema.kinds import NodeKind
 from graph_schema.store import Derived, Held, KeyedClaim, RuleKey, Source, Written
 from graph_schema.times import Micros
 
-T = TypeVar("T")
-
 _SAME_AS = EDGE_CODES[EdgeKind.SAME_AS]
 
 
@@ -56,6 +55,7 @@ class Writer:
         self._sources = {row.name: row for row in engine.sources()}
         self._source_of = {row.sid: (row.name, row.type) for row in self._sources.values()}
         self._origins = dict(engine.origins())
+        self._noted: set[int] = set()
         self.changed = False
         self._served = False
 
@@ -71,6 +71,8 @@ class Writer:
 
     def close(self) -> None:
         """Write the counters back; called by the store before it commits."""
+        if self.changed:
+            note(self._engine, self._revision, self._noted)
         if self.changed or self._served:
             # Leases are judged by this time, so it may not run backwards for service records either.
             self._counters["clock"] = self._now
@@ -182,7 +184,7 @@ class Writer:
             else:
                 gone_joins.append(held)
         batch.drop_joins(gone_joins)
-        joins.extend(self._join(batch, join, oid, row.rid) for join in wanted_joins.values())
+        joins += [self._join(batch, join, oid, row.rid) for join in wanted_joins.values()]
         keyed: list[int] = []
         wanted_keyed = {k.content: k for k in reading.keyed}
         for held_keyed in before.keyed.get(row.rid, ()):
@@ -190,7 +192,7 @@ class Writer:
                 keyed.append(held_keyed.kid)
             else:
                 batch.drop_keyed(held_keyed)
-        keyed.extend(self._keyed(batch, k, row.rid) for k in wanted_keyed.values())
+        keyed += [self._keyed(batch, k, row.rid) for k in wanted_keyed.values()]
         return Marks(list(reading.facts), links, joins, keyed)
 
     def _join(self, batch: Batch, row: JoinRow, oid: int, rid: int) -> tuple[int, int, int]:
@@ -288,8 +290,7 @@ class Writer:
                 batch.retire_belief(belief)
         for number, content, oid in wanted.elements():
             batch.open_belief(content, oid, 0, number)
-        gone = [row for row in held_joins if joins.pop((row.anchor, row.content, row.oid), None) is None]
-        batch.drop_joins(gone)
+        batch.drop_joins(gone := [r for r in held_joins if not joins.pop((r.anchor, r.content, r.oid), None)])
         for join in joins.values():
             self._join(batch, join, join.oid, 0)
         if batch.changes.new_beliefs or batch.changes.new_joins or gone or written.edges_retired:
@@ -368,7 +369,7 @@ class Writer:
     # sources -------------------------------------------------------------------------------------------
 
     def _batch(self, written: Written) -> Batch:
-        return Batch(self._engine, self._counters, self._source_of, self._revision, written)
+        return Batch(self._engine, self._counters, self._source_of, self._revision, written, self._noted)
 
     def _source(self, source: Source) -> SourceRow:
         held = self._sources.get(source.name)

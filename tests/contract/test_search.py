@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import struct
+
+import pytest
 
 from graph_schema.claims import Links, Names, States
 from graph_schema.edges import EdgeKind
@@ -216,3 +219,40 @@ def test_vectors_are_no_part_of_the_state(store: GraphStore) -> None:
     embed(store)
 
     assert (store.digest(), store.counts().revision) == before
+
+
+def test_vectors_that_come_after_a_search_are_found_by_the_next(store: GraphStore) -> None:
+    embed(store)
+    assert near(store, [1.0, 0.0, 0.0])[0] == RUN
+
+    store.put_vectors("m", [(handle(store, OTHER), "nearer", [2.0, 0.0, 0.01])])
+    store.put_vectors("m", [(handle(store, RUN), "farther", [0.0, 1.0, 0.0])])
+
+    assert near(store, [1.0, 0.0, 0.0])[0] == OTHER
+
+
+def test_vectors_are_read_back_at_length_one_with_the_hash_they_were_put_with(store: GraphStore) -> None:
+    embed(store)
+    nodes = [handle(store, text) for text in (TAG, RUN)]
+    say(store, Names(K.TAG, ("tag=without",)), key="w")
+
+    found = store.vectors("m", [*nodes, handle(store, "tag=without"), nodes[0]])
+
+    assert [None if each is None else each[0] for each in found] == [
+        f"hash of {TAG}", f"hash of {RUN}", None, f"hash of {TAG}",
+    ]  # fmt: skip
+    assert found[0] is not None and struct.unpack("<3f", found[0][1]) == pytest.approx((0, 0, 1))
+    assert store.vectors("other", nodes) == [None, None]
+    assert store.vectors("m", []) == []
+
+
+def test_what_is_no_more_makes_no_room_for_less(store: GraphStore) -> None:
+    fill(store)
+    gone = [f"tag=t{n}" for n in range(40)]
+    say(store, *(Names(K.TAG, (text,)) for text in gone), key="tags")
+    store.put_vectors("m", [(handle(store, text), "h", [1.0, 0.001 * n, 0.0]) for n, text in enumerate(gone)])
+    store.put_vectors("m", [(handle(store, RUN), "h", [0.0, 1.0, 0.0])])
+
+    say(store, key="tags")
+
+    assert near(store, [1.0, 0.0, 0.0], first=1) == [RUN]

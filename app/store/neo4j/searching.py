@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+from array import array
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
@@ -118,6 +120,18 @@ class Searches:
 
             connection.write(work)
 
+    def vectors(self, model: str, handles: Sequence[int]) -> list[tuple[str, bytes] | None]:
+        """See :meth:`graph_schema.store.GraphStore.vectors`."""
+
+        def work(tx: ManagedTransaction) -> list[tuple[str, bytes] | None]:
+            held = tx.run(_MODEL, model=model).values()
+            if not held or not handles:
+                return [None] * len(handles)
+            found = {num: (digest, _packed(vector)) for num, digest, vector in _held(tx, held[0][0], handles)}
+            return [found.get(handle) for handle in handles]
+
+        return self._connection.read(work)
+
     def search_vectors(
         self, model: str, vector: Sequence[float], kinds: Sequence[NodeKind] = (), first: int = 20
     ) -> list[Hit]:
@@ -144,6 +158,20 @@ class Searches:
                 limit = min(total, 10 * limit)
 
         return self._connection.read(work)
+
+
+def _held(tx: ManagedTransaction, label: str, nums: Sequence[int]) -> list[Any]:
+    query = f"UNWIND $nums AS num MATCH (v:{label} {{num: num}}) RETURN collect([num, v.digest, v.embedding])"
+    return rows(tx, query, nums=list(nums))
+
+
+def _packed(vector: Sequence[float]) -> bytes:
+    """A vector as float32 of length one; it is kept as it was given."""
+    norm = math.sqrt(sum(x * x for x in vector))
+    packed = array("f", [x / norm for x in vector])
+    if sys.byteorder == "big":
+        packed.byteswap()
+    return packed.tobytes()
 
 
 def _index(label: str) -> str:

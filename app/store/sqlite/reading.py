@@ -272,21 +272,26 @@ class Reads:
                 hits.extend(Hit(row[0], -row[1]) for row in page if row[0] in allowed)
         return hits[:first]
 
+    def vectors(self, model: str, handles: Sequence[int]) -> list[tuple[str, bytes] | None]:
+        """See :meth:`graph_schema.store.GraphStore.vectors`."""
+        from app.store.sqlite.vectors import held
+
+        with self._read() as db:
+            return held(db, model, handles)
+
     def search_vectors(
         self, model: str, vector: Sequence[float], kinds: Sequence[NodeKind] = (), first: int = 20
     ) -> list[Hit]:
         """See :meth:`graph_schema.store.GraphStore.search_vectors`."""
-        from app.store.sqlite.vectors import Matrix
+        from app.store.sqlite.vectors import Matrix, state
 
         with self._read() as db:
-            state = db.execute(
-                "SELECT (SELECT max(rev) FROM revision), (SELECT value FROM counter WHERE name = 'vector')"
-            ).fetchone()
+            now = state(db, model)
             held = self._matrices.get(model)
-            if held is None or held[0] != state:
-                held = (state, Matrix(db, model))
+            if held is None or held[0] != now:
+                held = (now, Matrix(db, model))
                 self._matrices[model] = held
-        found = held[1].nearest(vector, [NODE_CODES[k] for k in kinds], first)
+            found = held[1].nearest(db, vector, [NODE_CODES[k] for k in kinds], first)
         return [Hit(nid, score) for nid, score in found]
 
     # the whole -----------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from app.store.sqlite.codec import EACH, EACH_1, listed
 from graph_schema.errors import BadInput
 
 
@@ -25,6 +26,35 @@ def put(db: sqlite3.Connection, model: str, rows: Sequence[tuple[int, str, Seque
         size = int(vector.shape[0])
         packed.append((model, nid, digest, (vector / norm).tobytes()))
     db.executemany("INSERT OR REPLACE INTO vector(model, nid, digest, data) VALUES(?, ?, ?, ?)", packed)
+    if packed:
+        # What is held in memory of this model is then read anew.
+        db.execute(
+            "INSERT INTO counter(name, value) VALUES(?, 1) ON CONFLICT(name) DO UPDATE SET value = value + 1",
+            (_counter(model),),
+        )
+
+
+def held(db: sqlite3.Connection, model: str, nids: Sequence[int]) -> list[tuple[str, bytes] | None]:
+    """(digest, vector as stored) of nodes, in order."""
+    found = {
+        row[0]: (row[1], row[2])
+        for row in db.execute(
+            f"SELECT v.nid, v.digest, v.data FROM {EACH_1} k CROSS JOIN vector v"
+            " ON v.model = ?2 AND v.nid = k.value",
+            (listed(nids), model),
+        )
+    }
+    return [found.get(nid) for nid in nids]
+
+
+def state(db: sqlite3.Connection, model: str) -> int:
+    """Differs whenever vectors of this model were written in between."""
+    row = db.execute("SELECT value FROM counter WHERE name = ?", (_counter(model),)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def _counter(model: str) -> str:
+    return f"vector {model}"
 
 
 def _size(db: sqlite3.Connection, model: str) -> int | None:
@@ -33,11 +63,11 @@ def _size(db: sqlite3.Connection, model: str) -> int | None:
 
 
 class Matrix:
-    """All vectors of one model in memory, as of one state of the database."""
+    """All vectors of one model in memory, those of nodes that are no more among them."""
 
     def __init__(self, db: sqlite3.Connection, model: str) -> None:
         rows = db.execute(
-            "SELECT v.nid, n.kind, v.data FROM vector v JOIN node n ON n.nid = v.nid AND n.live"
+            "SELECT v.nid, n.kind, v.data FROM vector v JOIN node n ON n.nid = v.nid"
             " WHERE v.model = ? ORDER BY v.nid",
             (model,),
         ).fetchall()
@@ -47,8 +77,10 @@ class Matrix:
         flat = np.frombuffer(b"".join(r[2] for r in rows), dtype=np.float32)
         self.data = flat.reshape(len(rows), self.size)
 
-    def nearest(self, vector: Sequence[float], kinds: Sequence[int], first: int) -> list[tuple[int, float]]:
-        """(node, cosine) of the nearest, best first."""
+    def nearest(
+        self, db: sqlite3.Connection, vector: Sequence[float], kinds: Sequence[int], first: int
+    ) -> list[tuple[int, float]]:
+        """(node, cosine) of the nearest nodes that live, best first."""
         query: Any = np.asarray(vector, dtype=np.float32)
         if self.size and query.shape != (self.size,):
             raise BadInput(f"this model's vectors have {self.size} numbers; the query has {query.size}")
@@ -57,5 +89,22 @@ class Matrix:
             return []
         scores = self.data @ (query / norm)
         chosen = np.arange(len(scores)) if not kinds else np.flatnonzero(np.isin(self.kinds, list(kinds)))
-        order = chosen[np.lexsort((self.nids[chosen], -scores[chosen]))][:first]
-        return [(int(self.nids[i]), float(scores[i])) for i in order]
+        found: list[tuple[int, float]] = []
+        wanted = first
+        while len(found) < first and len(chosen):
+            # Some more than asked for: what is no more is left out.
+            wanted = 2 * wanted + 16
+            best = chosen
+            if wanted < len(chosen):
+                best = chosen[np.argpartition(-scores[chosen], wanted - 1)[:wanted]]
+            order = best[np.lexsort((self.nids[best], -scores[best]))]
+            live = _living(db, [int(nid) for nid in self.nids[order]])
+            found = [(int(self.nids[i]), float(scores[i])) for i in order if int(self.nids[i]) in live]
+            if len(best) == len(chosen):
+                break
+        return found[:first]
+
+
+def _living(db: sqlite3.Connection, nids: Sequence[int]) -> set[int]:
+    rows = db.execute(f"SELECT nid FROM {EACH} k CROSS JOIN node ON nid = k.value AND live", (listed(nids),))
+    return {row[0] for row in rows}
