@@ -198,21 +198,49 @@ class Ingestion:
 
 @described
 class Difference:
-    """A value that differs; null where that side has none. weight, 0 to 1: what matters comes first."""
+    """
+    A value that differs; null where that side has none. weight, 0 to 1: what matters comes first; 0.05 and
+    less is noise. text says it in words; where the values are names of things, leftNodes and rightNodes are
+    these.
+    """
 
     path: str
     left: JSON | None
     right: JSON | None
     weight: float
+    text: str | None
+    left_nodes: list[Node]
+    right_nodes: list[Node]
+
+
+@described
+class CommitRange:
+    """
+    The commits between the code of two things, newest first: added only right reaches, removed only left.
+    At most 50 of each are listed. complete is false where no common ancestor was found.
+    """
+
+    left: Node
+    right: Node
+    repository: Node | None
+    added: list[Node]
+    removed: list[Node]
+    added_count: int
+    removed_count: int
+    complete: bool
 
 
 @described
 class Comparison:
-    """added are edges that only the right side has, removed those that only the left has."""
+    """
+    What matters comes first. code are the commits between, by repository. added are edges that only the
+    right side has, removed those that only the left has.
+    """
 
     left: Node
     right: Node
     differences: list[Difference]
+    code: list[CommitRange]
     added: list[Edge]
     removed: list[Edge]
     complete: bool

@@ -13,6 +13,7 @@ from app.api import fields, ingesting, queries
 from app.api.schema import schema, sdl
 from app.api.status import SourceStatus
 from app.lineage.aliases import Stay
+from app.lineage.commits import CommitRange
 from app.lineage.compare import Comparison, Difference
 from app.lineage.evidence import Evidence
 from app.lineage.identity import Explained
@@ -28,6 +29,7 @@ COMMITTED = Path(app.api.__file__).with_name("schema.graphql")
 #: The values behind each type, for looking whether they have what the schema promises.
 BEHIND: dict[str, type] = {
     "Alias": Stay,
+    "CommitRange": CommitRange,
     "Comparison": Comparison,
     "Correction": Correction,
     "Difference": Difference,

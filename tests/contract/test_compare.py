@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.lineage.compare import Difference, compare
+from app.lineage.compare import Comparison, Difference, compare
 from graph_schema.claims import Claim, Links, Names, Record, States
 from graph_schema.edges import EdgeKind
 from graph_schema.kinds import NodeKind
@@ -49,9 +49,10 @@ def store(fresh: Fresh) -> GraphStore:
     claims = [
         Names(NodeKind.COMMIT, (COMMIT,)),
         *run(GOOD, OLD, 0.1, t),
-        *run(BAD, NEW, 0.5, t),
+        *run(BAD, NEW, 0.5, t + 9 * SECOND),
         States(NodeKind.MODEL_VERSION, V1, {"name": "churn v1", "aliasHistory": alias(t, t + 20 * SECOND)}),
         States(NodeKind.MODEL_VERSION, V2, {"name": "churn v2", "aliasHistory": alias(t + 20 * SECOND)}),
+        States(NodeKind.MODEL, MODEL, {"name": "churn"}),
         Links(EdgeKind.HAS, MODEL, V1, t),
         Links(EdgeKind.HAS, MODEL, V2, t + 10 * SECOND),
         Links(EdgeKind.PRODUCED, GOOD, V1, t),
@@ -72,13 +73,38 @@ def one(store: GraphStore, text: str) -> int:
     return handle
 
 
+def told(answer: Comparison) -> dict[str, tuple[object, object, float]]:
+    return {each.path: (each.left, each.right, each.weight) for each in answer.differences}
+
+
 def test_two_runs(store: GraphStore) -> None:
     answer = compare(store, one(store, GOOD), one(store, BAD))
 
-    assert answer.differences == [Difference("params.lr", 0.1, 0.5, 1.0)]
+    assert told(answer) == {
+        "data.unnamed": ("1" * 10, "2" * 10, 1.0), "params.lr": (0.1, 0.5, 1.0),
+        "startedAt": (str(EPOCH), str(EPOCH + 9 * SECOND), 0.05),
+    }  # fmt: skip
+    assert [node.id for node in answer.differences[0].right_nodes] == [NEW]
     assert {(edge.kind, edge.src) for edge in answer.added} == {("CODE_FOR", COMMIT), ("INPUT_TO", NEW)}
     assert {(edge.kind, edge.src) for edge in answer.removed} == {("CODE_FOR", COMMIT), ("INPUT_TO", OLD)}
     assert answer.complete and (answer.left.id, answer.right.id) == (GOOD, BAD)
+    assert answer.code == [], "both ran the same commit"
+
+
+def test_two_model_versions_differ_as_their_runs_do(store: GraphStore) -> None:
+    answer = compare(store, one(store, V1), one(store, V2))
+
+    assert [each.path for each in answer.differences if each.weight >= 1] == ["data.unnamed", "params.lr"]
+    assert told(answer)["run.startedAt"][2] == 0.05
+
+
+def test_two_deployments(store: GraphStore) -> None:
+    first, second = (one(store, f"deployment@events=prod/churn@{number}") for number in "12")
+
+    answer = compare(store, first, second)
+
+    assert [each.path for each in answer.differences][:3] == ["data.unnamed", "params.lr", "model.churn"]
+    assert told(answer)["model.churn"] == ("churn v1", "churn v2", 0.9)
 
 
 def test_what_stood_in_an_environment(store: GraphStore) -> None:
@@ -87,11 +113,17 @@ def test_what_stood_in_an_environment(store: GraphStore) -> None:
 
     began = compare(store, prod, prod, left_as_of=first, right_as_of=canary)
     ended = compare(store, prod, prod, left_as_of=canary, right_as_of=whole)
+    all_of_it = compare(store, prod, prod, left_as_of=first, right_as_of=whole)
 
     assert ("DEPLOYED_AS", V2) in {(edge.kind, edge.src) for edge in began.added} and not began.removed
     assert ("DEPLOYED_AS", V1) in {(edge.kind, edge.src) for edge in ended.removed}
-    shares = {each.path: (each.left, each.right) for each in ended.differences}
-    assert shares == {f"{V2} DEPLOYED_AS deployment@events=prod/churn@2: share": (0.1, 1.0)}
+    share = f"{V2} DEPLOYED_AS deployment@events=prod/churn@2: share"
+    assert told(ended)[share] == (0.1, 1.0, 1.0)
+    assert told(began)["model.churn"] == (None, "churn v2", 0.9)
+    # What stood there is followed back to the data and the parameters.
+    assert told(all_of_it)["model.churn"] == ("churn v1", "churn v2", 0.9)
+    assert told(all_of_it)["data.unnamed"][:2] == ("1" * 10, "2" * 10)
+    assert told(all_of_it)["params.lr"] == (0.1, 0.5, 1.0)
 
 
 def test_who_held_an_alias(store: GraphStore) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from app.lineage.compare import compare
+from app.lineage.differences import NOISE
 from app.lineage.paths import paths
 from app.lineage.walk import lineage
 from graph_schema.edges import FLOW_KINDS, EdgeKind
@@ -234,6 +236,28 @@ def test_the_copies_in_bentoml_are_the_versions_in_mlflow(told: dict[str, GraphS
             same = store.expand([handle], Direction.UPSTREAM, list(FLOW_KINDS)).same
             (twin,) = store.resolve(copy(story, number))
             assert {twin, handle} in [{step.src, step.dst} for step in same]
+
+
+def test_comparing_the_versions_shows_the_data_and_not_the_noise(
+    told: dict[str, GraphStore], story: Story
+) -> None:
+    for store in told.values():
+        (first,), (second,) = store.resolve(version(1)), store.resolve(version(2))
+
+        answer = compare(store, first, second)
+
+        shown = [each for each in answer.differences if each.weight > NOISE]
+        data, *rest = shown
+        assert data.path == "data.data/raw.csv"
+        assert data.text is not None and data.text.startswith("data data/raw.csv changed from raw.csv@")
+        assert [node.id for node in data.right_nodes] == [data_of(story, 2)]
+        assert all(each.weight < data.weight for each in rest)
+        follows = {each.path for each in rest if each.path.startswith("data.")}
+        assert follows == {"data.data/clean.csv", "data.data/features.csv"}
+        # The parameters were the same; the code differs by the commit that brought the data.
+        assert {each.path.partition(".")[0] for each in shown} <= {"data", "code", "metrics"}
+        (code,) = answer.code
+        assert [node.id for node in code.added] == [commit(story, "data-2")] and not code.removed
 
 
 # time --------------------------------------------------------------------------------------------------
