@@ -93,19 +93,24 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     id: str | None = None
 
 
+def check(subjects: Sequence[Node], outcome: str, changed: Sequence[Node]) -> None:
+    """Raise BadInput for what cannot be an attempt."""
+    if outcome not in OUTCOMES:
+        raise BadInput(f"{outcome!r:.50} is no outcome; allowed are {', '.join(OUTCOMES)}")
+    if not subjects:
+        raise BadInput("an attempt is one at something: name the failure that it was tried on")
+    for each in subjects:
+        if each.kind not in _TRIED:
+            raise BadInput(f"{each.id} is a {each.kind}; something is tried on {_listed(_TRIED)}")
+    for each in changed:
+        if each.kind not in _CHANGED:
+            raise BadInput(f"{each.id} is a {each.kind}; an attempt changes {_listed(_CHANGED)}")
+
+
 def record_attempt(store: GraphStore, attempt: Attempt, title: str) -> Remedy:
     """A use of a remediation, whose name is ``title``. The same use recorded again is restated, not doubled:
     it is the same by its ``id``, else by first subject, remediation and time. Raises BadInput."""
-    if attempt.outcome not in OUTCOMES:
-        raise BadInput(f"{attempt.outcome!r:.50} is no outcome; allowed are {', '.join(OUTCOMES)}")
-    if not attempt.subjects:
-        raise BadInput("an attempt is one at something: name the failure that it was tried on")
-    for each in attempt.subjects:
-        if each.kind not in _TRIED:
-            raise BadInput(f"{each.id} is a {each.kind}; something is tried on {_listed(_TRIED)}")
-    for each in attempt.changed:
-        if each.kind not in _CHANGED:
-            raise BadInput(f"{each.id} is a {each.kind}; an attempt changes {_listed(_CHANGED)}")
+    check(attempt.subjects, attempt.outcome, attempt.changed)
     when = "" if attempt.at is None else str(attempt.at)
     me = attempt.id or named("attempt", attempt.subjects[0].id, attempt.remediation, when)
     note = None if attempt.note is None else _checked("note", redactor(store).text(attempt.note), _TEXT)
@@ -129,7 +134,7 @@ def record_attempt(store: GraphStore, attempt: Attempt, title: str) -> Remedy:
         return [
             Names(NodeKind.REMEDIATION, (attempt.remediation,)),
             Names(NodeKind.ATTEMPT, (me,)),
-            States(NodeKind.ATTEMPT, me, stated),
+            States(NodeKind.ATTEMPT, me, stated, now),
             *(Links(EdgeKind.TRIED, each.id, me, at, evidence=who) for each in attempt.subjects),
             Links(EdgeKind.OF, me, attempt.remediation, at),
             *(Links(EdgeKind.CHANGED, me, each.id, at) for each in attempt.changed),
@@ -142,14 +147,16 @@ def record_attempt(store: GraphStore, attempt: Attempt, title: str) -> Remedy:
 def judge(
     store: GraphStore,
     attempt: Node,
+    remediation: str,
+    subjects: Sequence[Node],
     *,
     rejected: bool,
     outcome: str | None,
     recurred: bool | None,
     by: str | None,
 ) -> Remedy:
-    """A person's word on an attempt that is known: that it was one (and how it ended), or, ``rejected``, that
-    it was none. What somebody recorded before is restated. Raises BadInput."""
+    """A person's word on a known attempt at ``remediation``: that it was one (and how it ended), or,
+    ``rejected``, that it was none. Raises BadInput."""
     if outcome is not None and outcome not in OUTCOMES:
         raise BadInput(f"{outcome!r:.50} is no outcome; allowed are {', '.join(OUTCOMES)}")
     if attempt.kind is not NodeKind.ATTEMPT:
@@ -161,9 +168,23 @@ def judge(
         said["recurred"] = recurred
     if by and not rejected:
         said["verifiedBy"] = by
-    claims = (Names(NodeKind.ATTEMPT, (attempt.id,)), States(NodeKind.ATTEMPT, attempt.id, said))
+
+    def claims(now: Micros) -> list[Claim]:
+        # All of it: what the attempt was inferred from may go, and their word stands.
+        told: list[Claim] = [
+            Names(NodeKind.ATTEMPT, (attempt.id,)),
+            States(NodeKind.ATTEMPT, attempt.id, said, now),
+        ]
+        if rejected:
+            return told
+        return [
+            *told,
+            Links(EdgeKind.OF, attempt.id, remediation, attempt.created_at),
+            *(Links(EdgeKind.TRIED, each.id, attempt.id, attempt.created_at) for each in subjects),
+        ]
+
     about = {"by": by, "why": None, "role": said["state"]}
-    return _keep(store, f"judged/{_value(attempt.id)}", claims, attempt.id, attempt.id, about)
+    return _keep(store, f"judged/{_value(attempt.id)}", claims, remediation, attempt.id, about)
 
 
 def _keep(
@@ -180,7 +201,7 @@ def _keep(
         held = tx.service_get(CORRECTIONS, key)
         # Restated, it keeps the time at which it was first said.
         at = int(held["at"]) if held is not None else tx.now
-        made = tuple(claims(at) if callable(claims) else claims)
+        made = tuple(claims(tx.now if verdict == "judged" else at) if callable(claims) else claims)
         written = joins.apply(tx, PEOPLE, [Record(key, verdict, tx.now, made)])
         line = {"id": key, "verdict": verdict, "a": attempt or remediation, "b": remediation, "at": at}
         tx.service_put(CORRECTIONS, key, {**line, **about, "changed": False})

@@ -14,6 +14,7 @@ from app.api import fields, ingesting, mutations, queries
 from app.api.checks import CheckedSchema, Checks
 from app.api.execute import LevelByLevel, batched
 from app.api.inputs import SCALARS
+from app.api.remediations import RemediationMutations, RemediationQueries
 from app.api.types import (
     Alias,
     Asked,
@@ -31,7 +32,7 @@ from graph_schema.kinds import KINDS, NodeKind
 
 
 @strawberry.type
-class Query:
+class Query(RemediationQueries):
     """The questions; ``queries`` answers them."""
 
     node: Node | None = field(resolver=queries.node)
@@ -74,7 +75,7 @@ def _change(description: str, resolver: Any) -> Any:
 
 
 @strawberry.type
-class Mutation:
+class Mutation(RemediationMutations):
     """What can be changed; ``mutations`` does it. Each answers with what it changed."""
 
     same: Correction = _change(

@@ -9,9 +9,11 @@ import pytest
 from graphql import GraphQLInterfaceType, GraphQLObjectType, is_introspection_type
 
 import app.api
-from app.api import fields, ingesting, queries
+from app.api import fields, ingesting, queries, remediations
 from app.api.schema import schema, sdl
 from app.api.status import SourceStatus
+from app.learnings.feedback import Judgement
+from app.learnings.remediations import Suggestion
 from app.lineage.aliases import Stay
 from app.lineage.commits import CommitRange
 from app.lineage.compare import Comparison, Difference
@@ -48,6 +50,10 @@ BEHIND: dict[str, type] = {
     "Ingestion": Report,
     "Asked": ingesting.Asked,
     "Tagging": fields.Tagging,
+    "Suggestion": Suggestion,
+    "Remediations": remediations.RemediationsAnswer,
+    "RecordedRemedy": remediations.RecordedAnswer,
+    "Feedback": Judgement,
     **dict.fromkeys(NodeKind, Node),
 }
 
