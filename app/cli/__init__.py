@@ -28,6 +28,7 @@ from app.cli.group import Commands
             "find": ("app.cli.find", "List nodes of a kind, with conditions."),
             "compare": ("app.cli.compare", "Show what differs between two things, or between two times."),
             "paths": ("app.cli.paths", "Show the shortest ways from one thing to another."),
+            "check": ("app.cli.check", "Say what a change puts at risk, before it is merged."),
         },
         "Correct": {
             "identity": ("app.cli.identity", "See why two names are one thing, and correct it."),

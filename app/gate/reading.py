@@ -1,0 +1,72 @@
+"""Reads what a change touches out of a repository on disk. Nothing of the repository is executed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec import structs
+
+from app.gate.changes import MAX_CHANGES, MAX_COMMITS, MAX_HISTORY, MAX_NAMES, MAX_TEXT, Change, Changes
+from app.gate.ci import Surroundings
+from app.gate.touched import touched
+from app.gate.trees import Tree, commits_of, find_span, history_of
+from graph_schema.errors import BadInput
+from ingestors.git_objects import GitRepository
+from ingestors.source import SourceError
+
+
+def read_changes(folder: Path, around: Surroundings, base: str | None, head: str) -> Changes:
+    """What differs between the two commits and may count, with the earlier commits that changed the same.
+
+    Raises BadInput where the folder is no repository or the clone lacks what is to be compared with.
+    """
+    try:
+        repository = GitRepository(folder)
+        span = find_span(repository, around.bases, base, head)
+        before, after = Tree(repository, span.base), Tree(repository, span.head)
+        found = touched(before, after)
+        notes = [*dict.fromkeys([*before.problems, *after.problems])]
+        if len(found) > MAX_CHANGES:
+            notes.append(f"{len(found) - MAX_CHANGES:,} of {len(found):,} changes were left out")
+        kept = [_spelled(_since(repository, span.base, before, each)) for each in found[:MAX_CHANGES]]
+        return Changes(
+            repository=repository.remote(),
+            base=span.base,
+            head=span.head,
+            against=span.because,
+            total=sum(
+                before.files.get(path) != after.files.get(path) for path in {*before.files, *after.files}
+            ),
+            changes=tuple(kept),
+            history=tuple(history_of(repository, MAX_HISTORY)),
+            notes=tuple(_text(note) for note in notes[:MAX_NAMES]),
+        )
+    except SourceError as problem:
+        raise BadInput(str(problem)) from None
+
+
+def _since(repository: GitRepository, base: str, tree: Tree, change: Change) -> Change:
+    """With the commits that changed the same before."""
+    path = change.path
+    if change.kind == "data":
+        # Data that a stage made has no file of its own: its versions tell when it changed.
+        path = f"{change.path}.dvc"
+    if path not in tree.files:
+        return change
+    return structs.replace(change, commits=tuple(commits_of(repository, path, base, MAX_COMMITS)))
+
+
+def _spelled(change: Change) -> Change:
+    """As it can be written down: git's paths are bytes, and may be no text at all."""
+    return structs.replace(
+        change,
+        path=_text(change.path),
+        text=_text(change.text),
+        because=_text(change.because),
+        datasets=tuple(map(_text, change.datasets)),
+        scripts=tuple(map(_text, change.scripts)),
+    )
+
+
+def _text(value: str) -> str:
+    return value.encode("utf-8", "replace").decode()[:MAX_TEXT]

@@ -1,0 +1,145 @@
+"""What is at risk through the nodes that a change touches, and what earlier changes of the same led to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from app.gate.asking import Ask, Found
+from app.gate.report import Owner, PastFailure, Risk
+
+#: Ids that one query of impact may name, the changed things' own states before older ones.
+MAX_STARTS = 200
+#: Earlier states whose incidents are looked for, and incidents whose causes are asked for, the last ones.
+MAX_STATES, MAX_INCIDENTS = 40, 10
+_ROOTS = 20
+#: How many of an incident's likely causes count.
+_CAUSES = 3
+
+_IMPACT = """query($ids: [ID!]!) {
+  impact(ids: $ids) {
+    score summary complete truncatedBecause
+    targets { contribution because node { id kind name } path { from to } }
+    owners { role owner { id name } }
+  }
+}"""
+
+
+class Impact(msgspec.Struct, frozen=True):
+    """The answer of ``impact``, each target with the change that it is reached from."""
+
+    score: float
+    summary: str
+    risks: tuple[Risk, ...]
+    owners: tuple[Owner, ...]
+    notes: tuple[str, ...]
+
+
+def impact(ask: Ask, found: Sequence[Found]) -> Impact:
+    """What is at risk through all changes together."""
+    notes: list[str] = []
+    of = _starts(found, notes)
+    if not of:
+        return Impact(0.0, "", (), (), ())
+    answer = ask(_IMPACT, {"ids": list(of)})["impact"]
+    if not answer["complete"]:
+        notes.append(f"impact is not complete: {answer['truncatedBecause']}")
+    risks = tuple(
+        Risk(
+            id=target["node"]["id"],
+            kind=target["node"]["kind"],
+            name=target["node"]["name"],
+            contribution=target["contribution"],
+            because=target["because"],
+            change=next((of[edge["from"]] for edge in target["path"] if edge["from"] in of), None),
+        )
+        for target in answer["targets"]
+    )
+    owners = {
+        each["owner"]["id"]: Owner(each["owner"]["id"], each["owner"]["name"], each["role"])
+        for each in answer["owners"]
+    }
+    # What runs is what people look for; the answer's order otherwise.
+    first = sorted(risks, key=lambda risk: risk.kind != "DEPLOYMENT")
+    return Impact(answer["score"], answer["summary"], tuple(first), tuple(owners.values()), tuple(notes))
+
+
+def _starts(found: Sequence[Found], notes: list[str]) -> dict[str, str]:
+    """Node → path of the change, taking turns so that no change with many states crowds out the others."""
+    of: dict[str, str] = {}
+    longest = max((len(each.ids) for each in found), default=0)
+    total = {id for each in found for id in each.ids}
+    for place in range(longest):
+        for each in found:
+            if place < len(each.ids) and len(of) < MAX_STARTS:
+                of.setdefault(each.ids[place], each.change.path)
+    if len(total) > len(of):
+        notes.append(f"impact was asked of {len(of)} of {len(total):,} touched things, the last ones")
+    return of
+
+
+# --- what such changes did before --------------------------------------------------------------------------
+
+
+def past_failures(ask: Ask, found: Sequence[Found]) -> list[PastFailure]:
+    """Incidents among whose likely causes is an earlier state of what changes, or an earlier commit that
+    changed it; the last first. An incident of which nobody can tell a cause is none of these."""
+    causes = {id: each.change.path for each in found for id in each.ids}
+    causes.update({f"git.sha={sha}": each.change.path for each in found for sha in each.change.commits})
+    incidents = _incidents(ask, found)
+    if not incidents:
+        return []
+    answer = _asked(
+        ask,
+        [id for id, _ in incidents],
+        f"rootCauses(id: $ID, first: {_CAUSES}) "
+        "{ subject { id name createdAt } candidates { confirmed because node { id } } }",
+    )
+    failures = []
+    for each in answer:
+        # One that people said was the cause counts before what is merely likely; what they rejected does not.
+        likely = sorted(each["candidates"], key=lambda candidate: candidate["confirmed"] is not True)
+        for candidate in likely:
+            id = candidate["node"]["id"]
+            if id in causes and candidate["confirmed"] is not False:
+                subject = each["subject"]
+                failures.append(
+                    PastFailure(
+                        subject["id"], subject["name"], subject["createdAt"], causes[id], id,
+                        candidate["because"], candidate["confirmed"] is True,
+                    )
+                )  # fmt: skip
+                break
+    return failures
+
+
+def _incidents(ask: Ask, found: Sequence[Found]) -> list[tuple[str, str]]:
+    """(id, time) of the last incidents downstream of the states that things had."""
+    states = list(dict.fromkeys(id for each in found for id in each.ids))[:MAX_STATES]
+    answer = _asked(
+        ask,
+        states,
+        "lineage(id: $ID, direction: DOWNSTREAM, maxHops: 20, kinds: [INCIDENT], first: 100) "
+        "{ nodes { node { id createdAt } } }",
+    )
+    times = {each["node"]["id"]: each["node"]["createdAt"] or "" for walk in answer for each in walk["nodes"]}
+    # The root of a walk is there whatever its kind.
+    last = sorted(
+        (pair for pair in times.items() if pair[0] not in states), key=lambda pair: (pair[1], pair[0])
+    )
+    return last[::-1][:MAX_INCIDENTS]
+
+
+def _asked(ask: Ask, ids: Sequence[str], field: str) -> list[Any]:
+    """The same field for many ids, as many a query as are allowed."""
+    found: list[Any] = []
+    for start in range(0, len(ids), _ROOTS):
+        chunk = ids[start : start + _ROOTS]
+        variables: Mapping[str, Any] = {f"i{number}": id for number, id in enumerate(chunk)}
+        fields = " ".join(f"f{number}: {field.replace('$ID', f'$i{number}')}" for number in range(len(chunk)))
+        declared = ", ".join(f"${name}: ID!" for name in variables)
+        answer = ask(f"query({declared}) {{ {fields} }}", variables)
+        found += [answer[f"f{number}"] for number in range(len(chunk))]
+    return found
