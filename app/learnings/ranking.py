@@ -111,6 +111,17 @@ class Ranker:
         self._title_vectors.add(item.title_vector)
         return place
 
+    def embed(self, id: str, vector: Floats, title_vector: Floats) -> bool:
+        """Give an item that is there its vectors, at no other cost; False if there is none of that id."""
+        place = self._places.get(id)
+        if place is None:
+            return False
+        item = self._items[place]
+        self._items[place] = msgspec.structs.replace(item, vector=vector, title_vector=title_vector)
+        self._vectors.put(place, vector)
+        self._title_vectors.put(place, title_vector)
+        return True
+
     def remove(self, id: str) -> bool:
         """Take an item out; False if there is none of that id."""
         place = self._places.pop(id, None)
@@ -210,6 +221,15 @@ class Matrix:
             self._rows[self._count] = vector
             self.filled += 1
         self._count += 1
+
+    def put(self, place: int, vector: Floats) -> None:
+        """Fill the gap at a place, or replace its vector. Raises ValueError for one of another size."""
+        if not self._rows.shape[1]:
+            self._rows = np.zeros((max(1024, 2 * self._count), len(vector)), dtype=np.float32)
+        if len(vector) != self._rows.shape[1]:
+            raise ValueError(f"a vector of {len(vector)} among vectors of {self._rows.shape[1]}")
+        self.filled += not self._rows[place].any()
+        self._rows[place] = vector
 
     def cosines(self, vector: Floats) -> Floats:
         """The cosine of every row with a unit vector, shape (rows,)."""
