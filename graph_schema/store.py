@@ -19,6 +19,7 @@ from graph_schema.times import Micros
 from graph_schema.values import (
     NOW,
     Bond,
+    Columns,
     Direction,
     Edge,
     Expansion,
@@ -284,6 +285,9 @@ class GraphStore(Protocol):
 
     def counts(self) -> Counts:
         """Size of the current graph."""
+
+    def columns(self, kinds: Sequence[EdgeKind]) -> Columns:
+        """All live nodes and all current edges of these kinds, of one state: for keeping them in memory."""
 
     def bonds(self, handles: Sequence[int], *, spaces: Spaces = None) -> list[Bond]:
         """Current claims on the identity of these nodes and of all that such claims tie to them, sorted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from enum import StrEnum
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -90,6 +91,30 @@ class Expansion(msgspec.Struct, frozen=True):
     steps: list[Step]
     same: list[Step]
     hidden: dict[int, int]
+
+
+#: What stands in a column of times where a validity is open.
+ALWAYS, FOREVER = -(2**63), 2**63 - 1
+
+
+class Columns(msgspec.Struct, frozen=True):
+    """Nodes and edges in columns, as of a revision, each a machine's array of integers.
+
+    Of nodes, by handle: ``nodes`` (64 bits) and ``kinds`` (8; the number of the kind in its declaration). Of
+    edges, in any order: handles ``src`` and ``dst``, ``edge_kinds`` (8; ``EDGE_CODES``), ``beliefs``,
+    ``since`` and ``until`` in microseconds (64), and whether there is ``evidence`` (8; 0 or 1).
+    """
+
+    revision: int
+    nodes: array[int]
+    kinds: array[int]
+    src: array[int]
+    dst: array[int]
+    edge_kinds: array[int]
+    beliefs: array[int]
+    since: array[int]
+    until: array[int]
+    evidence: array[int]
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):

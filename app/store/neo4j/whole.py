@@ -10,6 +10,7 @@ from neo4j import ManagedTransaction
 
 from app.store.anchor import anchor_number
 from app.store.bonds import bonds_of
+from app.store.columns import EVIDENCE_END, filled
 from app.store.digest import belief_line, digest_of, node_line, refusal_line
 from app.store.neo4j import codec
 from app.store.neo4j.codec import BELIEF, IDENT, JOIN, KEYED, NODE
@@ -21,9 +22,10 @@ from app.store.neo4j.schema import PAST
 from app.store.refusal import refusal
 from app.store.rows import EDGE_KINDS, NODE_KINDS, SourceRow, from_json, to_json
 from app.store.waiting import in_words, is_asked, waits
+from graph_schema.edges import EDGE_CODES, EdgeKind
 from graph_schema.errors import StoreBusy
 from graph_schema.store import Counts
-from graph_schema.values import Bond, Spaces
+from graph_schema.values import ALWAYS, FOREVER, Bond, Columns, Spaces
 
 T = TypeVar("T")
 
@@ -38,12 +40,19 @@ _EDGE_COUNTS = " UNION ALL ".join(
     for code, type_ in enumerate(EDGE_KINDS)
 )
 _TYPES = "|".join(EDGE_KINDS)
+_CODES = {kind.value: code for kind, code in EDGE_CODES.items()}
 _LAST = "MATCH (n:Item) WHERE n.num > 0 RETURN n.num ORDER BY n.num DESC LIMIT 1"
 # Without the hint a small graph is read from end to end for each range.
 _RANGE = "USING INDEX {0}:Item(num) WHERE {0}.num > $low AND {0}.num <= $high"
 _TEXTS = listing("i.num, coalesce(i.fullText, i.text)", f"MATCH (i:Item) {_RANGE.format('i')} AND i:Ident")
 _LIVE = listing(NODE.format("n"), f"MATCH (n:Item) {_RANGE.format('n')} AND n.live")
 _BELIEFS = listing(BELIEF, f"MATCH (s:Item) {_RANGE.format('s')} MATCH (s)-[e:{_TYPES}]->(d)")
+_LIVE_KINDS = listing("n.num, n.kind", f"MATCH (n:Item) {_RANGE.format('n')} AND n.live")
+_COLUMNS = (
+    "s.num, d.num, type(e), e.bid, coalesce(e.since, $always), coalesce(e.until, $forever),"
+    " coalesce(e.data ENDS WITH $end, false)"
+)
+_ENDS = {"always": ALWAYS, "forever": FOREVER, "end": EVIDENCE_END}
 _REFUSED = listing(JOIN, "MATCH (j:Join) WHERE NOT j.accepted")
 _WAITING = listing("k.key, k.data, k.anchor", "MATCH (k:Keyed) WHERE k.rule = 'open' AND k.role = 'edge'")
 _ASKED = listing("k.key, k.data", "MATCH (k:Keyed) WHERE k.rule = 'open' AND k.role = 'also'")
@@ -100,6 +109,24 @@ class Whole:
 
         return self._steady(work)
 
+    def columns(self, kinds: Sequence[EdgeKind]) -> Columns:
+        """See :meth:`graph_schema.store.GraphStore.columns`."""
+        query = listing(_COLUMNS, f"MATCH (s:Item) {_RANGE.format('s')} MATCH (s)-[e:{'|'.join(kinds)}]->(d)")
+
+        def work(tx: ManagedTransaction) -> Columns:
+            revision = tx.run(_REVISION).values()
+            last = tx.run(_LAST).values()
+            lows = range(0, last[0][0] if last else 0, _ITEMS)
+            nodes = (rows(tx, _LIVE_KINDS, low=low, high=low + _ITEMS) for low in lows)
+            edges = (
+                [_column(row) for row in rows(tx, query, low=low, high=low + _ITEMS, **_ENDS)]
+                for low in (lows if kinds else ())
+            )
+            ordered = (sorted(batch) for batch in nodes)
+            return filled(revision[0][0] if revision else 0, ordered, edges)
+
+        return self._steady(work)
+
     def bonds(self, handles: Sequence[int], *, spaces: Spaces = None) -> list[Bond]:
         """See :meth:`graph_schema.store.GraphStore.bonds`."""
 
@@ -147,6 +174,12 @@ class Whole:
             if steady:
                 return found
         raise StoreBusy(f"the graph changed during each of {_TRIES} attempts to read all of it")
+
+
+def _column(row: list[Any]) -> tuple[int, ...]:
+    src, dst, type_, bid, since, until, evidence = row
+    code = _CODES[type_]
+    return (src, dst, code, codec.handle_of(bid, code), since, until, evidence)
 
 
 def _everything(tx: ManagedTransaction) -> Iterator[tuple[str, Iterable[Any]]]:

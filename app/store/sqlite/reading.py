@@ -18,7 +18,7 @@ from app.store.sqlite.codec import BELIEF, EACH, NODE, decode_node, listed
 from app.store.sqlite.engine import SqliteEngine
 from app.store.sqlite.expanding import expand
 from app.store.sqlite.lookup import matching, origin_names, readable_origins, source_names
-from app.store.sqlite.whole import backup_lines, counts, open_references, refusals, state_lines
+from app.store.sqlite.whole import backup_lines, columns, counts, open_references, refusals, state_lines
 from app.store.text_query import fts_query
 from graph_schema import filters
 from graph_schema.edges import EdgeKind
@@ -31,6 +31,7 @@ from graph_schema.times import Micros
 from graph_schema.values import (
     NOW,
     Bond,
+    Columns,
     Direction,
     Edge,
     Expansion,
@@ -300,6 +301,11 @@ class Reads:
         """See :meth:`graph_schema.store.GraphStore.counts`."""
         with self._read() as db:
             return counts(db)
+
+    def columns(self, kinds: Sequence[EdgeKind]) -> Columns:
+        """See :meth:`graph_schema.store.GraphStore.columns`."""
+        with self._read() as db:
+            return columns(db, kinds)
 
     def bonds(self, handles: Sequence[int], *, spaces: Spaces = None) -> list[Bond]:
         """See :meth:`graph_schema.store.GraphStore.bonds`."""

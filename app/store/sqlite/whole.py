@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from app.store.anchor import anchor_number
+from app.store.columns import EVIDENCE_END, filled
 from app.store.digest import belief_line, node_line, refusal_line
 from app.store.refusal import refusal
 from app.store.rows import EDGE_KINDS, NODE_KINDS, BeliefRow, from_json, to_json
 from app.store.sqlite.codec import BELIEF, EACH, JOIN, NODE, decode_node, join, listed
 from app.store.sqlite.lookup import matching, origin_names, source_names
 from app.store.waiting import in_words, is_asked, waits
+from graph_schema.edges import EDGE_CODES, EdgeKind
 from graph_schema.store import Counts
+from graph_schema.values import ALWAYS, FOREVER, Columns
 
+_BATCH = 20_000
 _TABLES = (
     ("revision", "rev"), ("source", "sid"), ("origin", "oid"), ("record", "rid"), ("ident", "iid"),
     ("ident_past", "iid, since, until"), ("node", "nid"), ("fact_past", "iid, since, until, fact"),
@@ -32,6 +37,24 @@ def counts(db: sqlite3.Connection) -> Counts:
         db.execute("SELECT count(*) FROM record").fetchone()[0],
         db.execute("SELECT max(rev) FROM revision").fetchone()[0] or 0,
     )
+
+
+def columns(db: sqlite3.Connection, kinds: Sequence[EdgeKind]) -> Columns:
+    """See :meth:`graph_schema.store.GraphStore.columns`."""
+    nodes = db.execute("SELECT nid, kind FROM node WHERE live ORDER BY nid")
+    edges = db.execute(
+        "SELECT src_nid, dst_nid, kind, bid, coalesce(since, ?2), coalesce(until, ?3),"
+        " data IS NOT NULL AND substr(data, -2) = CAST(?4 AS BLOB) FROM belief"
+        " WHERE retired IS NULL AND kind IN (SELECT value FROM json_each(?1))",
+        (listed(EDGE_CODES[kind] for kind in kinds), ALWAYS, FOREVER, EVIDENCE_END),
+    )
+    revision = db.execute("SELECT max(rev) FROM revision").fetchone()[0] or 0
+    return filled(revision, _batches(nodes), _batches(edges))
+
+
+def _batches(rows: sqlite3.Cursor) -> Iterator[list[Any]]:
+    while batch := rows.fetchmany(_BATCH):
+        yield batch
 
 
 def refusals(db: sqlite3.Connection) -> list[str]:
