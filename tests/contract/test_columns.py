@@ -10,6 +10,7 @@ from graph_schema.values import ALWAYS, FOREVER, NOW, Columns, Direction
 from tests.contract.harness import say
 
 A, B, RUN = f"dvc.md5={32 * 'a'}", f"dvc.md5={32 * 'b'}", "mlflow.run_id=r1"
+ORIGINAL, COPY = "mlflow.model_version@a=m/1", "bentoml.model@b=m:1"
 KINDS = (*FLOW_KINDS, EdgeKind.SAME_AS)
 
 
@@ -33,25 +34,27 @@ def test_columns_hold_what_expansions_find(store: GraphStore) -> None:
         store,
         Links(EdgeKind.INPUT_TO, A, RUN, since=5, until=9),
         Links(EdgeKind.PRODUCED, RUN, B, evidence="seen"),
-        Links(EdgeKind.SAME_AS, A, B, properties={"by": "somebody"}),
+        Links(EdgeKind.SAME_AS, ORIGINAL, COPY, properties={"by": "somebody"}),
         Links(EdgeKind.OWNED_BY, A, "email=ada@example.com"),
     )
 
     columns = store.columns(KINDS)
 
     a, b, run = (store.resolve(text)[0] for text in (A, B, RUN))
-    found = store.expand([a, run], Direction.DOWNSTREAM, KINDS, NOW)
+    one, two = (store.resolve(text)[0] for text in (ORIGINAL, COPY))
+    found = store.expand([a, run, one], Direction.DOWNSTREAM, KINDS, NOW)
     belief = {(s.src, s.dst): s.belief for s in found.steps}
+    (same,) = found.same
     code = EDGE_CODES
     assert edges_of(columns) == {
         (a, run, code[EdgeKind.INPUT_TO], belief[a, run], 5, 9, 0),
         (run, b, code[EdgeKind.PRODUCED], belief[run, b], ALWAYS, FOREVER, 1),
-        (a, b, code[EdgeKind.SAME_AS], belief[a, b], ALWAYS, FOREVER, 0),
+        (one, two, code[EdgeKind.SAME_AS], same.belief, ALWAYS, FOREVER, 0),
     }
     assert columns.revision == store.counts().revision
     kinds = dict(zip(columns.nodes, columns.kinds, strict=True))
     assert kinds[run] == list(NodeKind).index(NodeKind.RUN)
-    assert list(columns.nodes) == sorted(columns.nodes) and len(columns.nodes) == 4
+    assert list(columns.nodes) == sorted(columns.nodes) and len(columns.nodes) == 6
 
 
 def test_what_was_withdrawn_is_in_no_column(store: GraphStore) -> None:
