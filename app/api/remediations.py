@@ -139,7 +139,8 @@ def _resolve(
         raise BadInput(f"first is {first}; allowed are 1 to {MAX_FIRST}")
     subject = find_one(ask.store, id, spaces=ask.spaces) if id else None
     alike, semantic = _alike(ask, subject, _given(text))
-    found = recommended(ask.store, subject, alike, first, ask.spaces)
+    parts = [] if subject is None else _parts(ask, subject)
+    found = recommended(ask.store, parts, alike, first, ask.spaces)
     _log(ask, subject, _given(text), found.suggestions)
     return RemediationsAnswer(found.suggestions, found.related, found.no_precedent, semantic)
 
@@ -147,6 +148,16 @@ def _resolve(
 def _alike(ask: Ask, subject: int | None, text: str | None) -> tuple[list[tuple[int, float]], bool]:
     """Failures like it, with how probably they are."""
     return [], False
+
+
+def _parts(ask: Ask, subject: int) -> list[int]:
+    """The failure, and the incident that it is a part of, or the alerts that it has: one thing that went
+    wrong."""
+    grouped: list[int] = []
+    for direction in (Direction.UPSTREAM, Direction.DOWNSTREAM):
+        grouped += along(ask.store, [subject], EdgeKind.HAS, direction, spaces=ask.spaces)[subject]
+    incidents = [each.handle for each in ask.store.labels(grouped) if each.kind is NodeKind.INCIDENT]
+    return [subject, *incidents]
 
 
 def _log(ask: Ask, subject: int | None, text: str | None, shown: Sequence[Any]) -> None:

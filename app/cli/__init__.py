@@ -22,6 +22,10 @@ from app.cli.group import Commands
     groups={
         "Record": {
             "run": ("app.cli.run", "Run a command and record what it ran on and what became of it."),
+            "remedy": (
+                "app.cli.remedy",
+                "Record what was tried on a failure and how it went; ask what to try.",
+            ),
         },
         "Ask": {
             "resolve": ("app.cli.resolve", "Find the node behind an identifier."),

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from app.container import Configured, Container
+from app.demo import incidents
 from app.demo.deliveries import RECORDED, deliver
 from app.demo.replay import RecordedMLflow
 from app.errors import Failed
@@ -21,7 +22,7 @@ from app.jobs.runs import polite_lock
 from app.settings import Loaded, environment, load
 from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore
-from graph_schema.values import Filter, Node, Order, Ordering
+from graph_schema.values import Filter, FilterOp, Node, Order, Ordering
 from ingestors.loop import Policy, ingest
 from ingestors.report import Progress, Report
 from ingestors.source import Source
@@ -109,6 +110,7 @@ def ingest_all(container: Container, progress: Progress | None = None) -> Iterat
         if report.error is not None:
             raise Failed(report.error)
         yield report
+    incidents.record(store)
 
 
 def _source(configured: Configured) -> Source:
@@ -123,7 +125,7 @@ def _source(configured: Configured) -> Source:
 
 
 def questions(store: GraphStore) -> list[Question]:
-    """Four questions that this graph answers."""
+    """Questions that this graph answers."""
     champion, failed, incident = _champion(store), _last_failed(store), _gravest(store)
     asked = []
     if champion is not None:
@@ -142,6 +144,16 @@ def questions(store: GraphStore) -> list[Question]:
                 f"kinlore lineage '{incident.id}' --up --hops 10",
                 f'{{ lineage(id: "{incident.id}", direction: UPSTREAM, maxHops: 10) '
                 "{ nodes { hops node { kind name } } complete } }",
+            )
+        )
+    written = _written_down(store)
+    if written is not None:
+        asked.append(
+            Question(
+                f"What was tried on {written.name!r}, and what helped?",
+                f"kinlore remedy list '{written.id}'",
+                f'{{ remediations(id: "{written.id}") '
+                "{ suggestions { remediation { name } because } } }",
             )
         )
     asked.append(
@@ -177,6 +189,13 @@ def _gravest(store: GraphStore) -> Node | None:
     page = store.find(
         NodeKind.INCIDENT, [Filter(key="severity", value="critical")], Ordering(Order.CREATED_AT), first=1
     )
+    return page.items[0] if page.items else None
+
+
+def _written_down(store: GraphStore) -> Node | None:
+    """The first incident of which people wrote down how it was dealt with."""
+    said = [Filter(key="cause", op=FilterOp.EXISTS)]
+    page = store.find(NodeKind.INCIDENT, said, Ordering(Order.CREATED_AT), first=1)
     return page.items[0] if page.items else None
 
 

@@ -111,6 +111,17 @@ def suggestions(
     moment: Moment = NOW,
 ) -> dict[int, list[Suggestion]]:
     """For each failure, what was tried on it: best record first, at most ``first``. Four store calls."""
+    return _suggestions(store, handles, first, spaces, moment, frozenset())
+
+
+def _suggestions(
+    store: GraphStore,
+    handles: Sequence[int],
+    first: int | None,
+    spaces: Spaces,
+    moment: Moment,
+    subjects: frozenset[int],
+) -> dict[int, list[Suggestion]]:
     tried = along(store, handles, EdgeKind.TRIED, Direction.DOWNSTREAM, moment, spaces)
     attempts = sorted({each for found in tried.values() for each in found})
     if not attempts:
@@ -128,14 +139,21 @@ def suggestions(
                 if attempt in read and remediation in read:
                     here.setdefault(remediation, []).append(read[attempt])
         found = [
-            _suggestion(read[each], own, [read[a] for a in others[each] if a in read])
+            _suggestion(
+                read[each],
+                own,
+                [read[a] for a in others[each] if a in read],
+                "here" if handle in subjects else "there",
+            )
             for each, own in here.items()
         ]
         answers[handle] = [each for each in sorted(found, key=_order) if each.here != "rejected"][:first]
     return answers
 
 
-def _suggestion(remediation: Node, here: Sequence[Node], everywhere: Sequence[Node]) -> Suggestion:
+def _suggestion(
+    remediation: Node, here: Sequence[Node], everywhere: Sequence[Node], there: str
+) -> Suggestion:
     record = track_record(node.properties for node in everywhere)
     last = max(here, key=lambda node: (_weight(node), node.created_at or 0, node.id))
     outcome = outcome_of(last.properties)
@@ -145,7 +163,7 @@ def _suggestion(remediation: Node, here: Sequence[Node], everywhere: Sequence[No
         tried=record.tried,
         worked=record.worked,
         lower_bound=record.lower_bound,
-        because=because(record, last.properties),
+        because=because(record, last.properties, there),
         failed=record.failed,
         unknown=record.unknown,
         suggested=record.suggested,
@@ -174,8 +192,8 @@ def _weight(attempt: Node) -> int:
     return {"rejected": 0, "suggested": 1, "unknown": 2}.get(outcome_of(attempt.properties), 3)
 
 
-def because(record: TrackRecord, last: Mapping[str, Any]) -> str:
-    """The record in words, with what speaks against it."""
+def because(record: TrackRecord, last: Mapping[str, Any], there: str = "there") -> str:
+    """The record in words, with what speaks against it. ``last`` is the attempt ``there``."""
     parts = [f"tried {record.tried}×, worked {record.worked}×"] if record.tried else []
     if record.failed:
         parts.append(f"failed {record.failed}×")
@@ -187,10 +205,10 @@ def because(record: TrackRecord, last: Mapping[str, Any]) -> str:
         parts.append(f"{record.suggested} inferred and not confirmed")
     here = outcome_of(last)
     told = {
-        "worked": "it worked there",
-        "failed": "it did not help there",
-        "recurred": "it helped there for a while only",
-        "suggested": str(last.get("inferredFrom") or "inferred there, not confirmed"),
+        "worked": f"it worked {there}",
+        "failed": f"it did not help {there}",
+        "recurred": f"it helped {there} for a while only",
+        "suggested": str(last.get("inferredFrom") or f"inferred {there}, not confirmed"),
     }.get(here)
     if told is not None:
         parts.append(told)
@@ -218,7 +236,7 @@ class Recommended(msgspec.Struct, frozen=True, kw_only=True):
 
 def recommended(
     store: GraphStore,
-    subject: int | None,
+    subjects: Sequence[int],
     alike: Sequence[tuple[int, float]],
     first: int = 5,
     spaces: Spaces = None,
@@ -226,17 +244,19 @@ def recommended(
 ) -> Recommended:
     """What to try on a failure, from what was tried on it and on those alike (handle, similarity 0 to 1).
 
+    ``subjects``: the failure, and what it is a part of or has (alerts of an incident); none for a text.
+
     Each remediation comes once, on the failure where similarity × lower bound is greatest. What has failed on
     the subject itself already comes last, whatever its record elsewhere.
     """
-    likeness = dict(alike) if subject is None else {**dict(alike), subject: 1.0}
-    found = suggestions(store, list(likeness), None, spaces, moment)
+    likeness = {**dict(alike), **dict.fromkeys(subjects, 1.0)}
+    found = _suggestions(store, list(likeness), None, spaces, moment, frozenset(subjects))
     nodes = _nodes(store, sorted(likeness), moment, spaces)
     best: dict[int, Suggestion] = {}
     refuted: set[int] = set()
     for handle, made in found.items():
         for each in made:
-            if handle == subject and each.here in ("failed", "recurred"):
+            if handle in subjects and each.here in ("failed", "recurred"):
                 refuted.add(each.remediation.handle)
             placed = msgspec.structs.replace(
                 each,
@@ -248,15 +268,21 @@ def recommended(
             if known is None or _order(placed) < _order(known):
                 best[each.remediation.handle] = placed
     told = [
-        msgspec.structs.replace(each, because=f"{each.because}; it did not help here", verified=False)
-        if each.remediation.handle in refuted
-        else each
+        each
+        if each.remediation.handle not in refuted
+        else msgspec.structs.replace(
+            each,
+            because=each.because if each.similarity == 1 else f"{each.because}; it did not help here",
+            verified=False,
+        )
         for each in best.values()
     ]
     told.sort(key=lambda each: (each.remediation.handle in refuted, *_order(each)))
     cured = {handle for handle, made in found.items() if any(each.verified for each in made)}
     related = [
-        nodes[handle] for handle, _ in alike if handle != subject and handle not in cured and handle in nodes
+        nodes[handle]
+        for handle, _ in alike
+        if handle not in subjects and handle not in cured and handle in nodes
     ]
     return Recommended(suggestions=told[:first], related=related)
 

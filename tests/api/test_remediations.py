@@ -41,7 +41,7 @@ def test_what_was_tried_comes_with_its_record(query: Query) -> None:
     assert (best["tried"], best["worked"], best["here"], best["verified"]) == (1, 1, "worked", True)
     assert best["preconditions"] == ["lr > 0.1"]
     assert best["attempts"] == [{"id": fixed["attempt"]["id"]}]
-    assert best["because"] == "tried 1×, worked 1×, it worked there, as ada says"
+    assert best["because"] == "tried 1×, worked 1×, it worked here, as ada says"
     counts = [other[key] for key in ("tried", "worked", "failed", "unknown", "here", "verified")]
     assert counts == [3, 1, 1, 1, "failed", False]
     assert other["because"].startswith("tried 3×, worked 1×, failed 1×, 1 outcome not known")
