@@ -1,0 +1,246 @@
+"""Why a failure is shown as alike: what both share, what differs, and whether that is enough. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import msgspec
+
+from app.learnings.entries import Entry
+from app.learnings.ranking import Contribution, Item
+from app.learnings.signature import signature, template, terms
+from app.learnings.surroundings import SORTS
+from app.lineage.differences import CODE, DATA, PARAMETER, RUNTIME, Difference
+from graph_schema.kinds import NodeKind
+from graph_schema.wording import counted
+
+Rarity = Callable[[str], float]
+
+#: What is said of failures that have nothing else in common.
+_GENERIC = re.compile(
+    r"out of memory|\bkilled\b|exit (?:code|status)|sigkill|sigterm|tim(?:ed?|ing)[ -]?out|deadline exceeded"
+    r"|connection (?:refused|reset|aborted)|segmentation fault|core dumped|no space left|broken pipe"
+    r"|^(?:\w+(?:error|exception)):? *$|ended (?:by|with)|non-zero exit|unknown error"
+    r"|internal (?:server )?error|something went wrong|operation (?:failed|aborted)|(?:task|job) failed"
+    r"|^failed$",
+    re.IGNORECASE,
+)
+#: Words of such messages, as the lexical index has them: agreeing in them alone is no likeness.
+_GENERIC_WORDS = frozenset(
+    terms(
+        "CUDA out of memory, tried to allocate MiB GiB of total capacity; GPU already allocated, reserved"
+        " free torch.cuda.OutOfMemoryError RuntimeError RuntimeException Killed killing SIGKILL SIGTERM"
+        " exit code exit status ended by process job task run failed failure timeout timed out time deadline exceeded"
+        " connection refused reset aborted segmentation fault core dumped no space left on device broken pipe"
+        " unknown internal server error exception Traceback most recent call last file line module main train"
+        " py fail fails"
+    )
+)
+#: Sharing one of these says more than that both ran in the same house.
+_TELLING = frozenset({
+    NodeKind.DATASET, NodeKind.DATASET_VERSION, NodeKind.MODEL, NodeKind.MODEL_VERSION, NodeKind.ARTIFACT,
+    NodeKind.JOB, NodeKind.DEPLOYMENT, NodeKind.CHECK, NodeKind.RUN, NodeKind.JOB_RUN,
+})  # fmt: skip
+#: That both are of one project is said by the match itself.
+_EVERYWHERE = frozenset({NodeKind.REPOSITORY, NodeKind.EXPERIMENT, NodeKind.ENVIRONMENT})
+#: Frames of an interpreter's or a framework's own entry points are passed by everything.
+_ENTRANCES = re.compile(r"(?:^|:)(?:<module>|main|run|__call__|_call_impl|forward|wrapper|inner)$")
+_FEW_WORDS = 2
+_MESSAGE_WORDS = 4
+_MOST_SHARED = 8
+_MOST_DIFFERENT = 10
+_RARE = 0.25
+
+
+class Shared(msgspec.Struct, frozen=True):
+    """Something that both have: sort, sentence, share of the score (0 to 1), and the handle of the node that
+    it is about. ``telling``: whether it alone makes two failures alike."""
+
+    kind: str
+    text: str
+    weight: float
+    node: int | None = None
+    telling: bool = False
+
+
+def item_text(item: Item) -> str:
+    """All that an item says."""
+    return f"{item.title}\n{item.body}"
+
+
+def shared(
+    query: Item,
+    match: Entry,
+    contributions: Sequence[Contribution],
+    rarity: Rarity,
+    holding: Callable[[str], int],
+) -> list[Shared]:
+    """What both share, the most telling first; weights are shares of the score's positive part."""
+    positive = {c.signal: c for c in contributions if c.value > 0}
+    whole = sum(c.value for c in positive.values()) or 1.0
+    found = [
+        *_signatures(query.title, match.item.title, item_text(query), item_text(match.item)),
+        *_places(query, match, rarity),
+        *_parameters(query, match, rarity, holding),
+    ]
+    found = _weighted(found, positive, whole)
+    found += [_signal(c, c.value / whole) for c in positive.values()]
+    kept = [each for each in found if each.text]
+    kept.sort(key=lambda each: (-each.telling, -each.weight))
+    return kept[:_MOST_SHARED]
+
+
+def _weighted(found: list[Shared], positive: Mapping[str, Contribution], whole: float) -> list[Shared]:
+    """What is found in the graph and in the signature carries the share of the signal that rests on it."""
+    for name in ("entities", "signature", "graph"):
+        if name in positive and found:
+            share = positive[name].value / whole / len(found)
+            return [msgspec.structs.replace(each, weight=share) for each in found]
+    return found
+
+
+def _signatures(our_title: str, their_title: str, our_text: str, their_text: str) -> Iterable[Shared]:
+    ours, theirs = signature(our_text), signature(their_text)
+    templates = [t for t in ours.templates if t in set(theirs.templates)]
+    if our_title == their_title and not _GENERIC.search(our_title):
+        templates = [our_title, *(t for t in templates if t != template(our_title))]
+    frames = [f for f in ours.frames if f in set(theirs.frames)]
+    own = [f for f in frames if not _ENTRANCES.search(f)]
+    for said in [t for t in templates if t == our_title or _says_something(t)][:2]:
+        yield Shared("signature", f"same message: {said[:160]}", 0.0, telling=True)
+    if own:
+        yield Shared("frame", f"both pass {', '.join(own[-2:])}", 0.0, telling=True)
+    for name in [e for e in ours.exceptions if e in set(theirs.exceptions)][:1]:
+        yield Shared("exception", f"both raise {name}", 0.0)
+    versions = [v for v in ours.versions if v in set(theirs.versions)]
+    if versions:
+        yield Shared("version", f"both name {', '.join(versions[:3])}", 0.0)
+
+
+def _says_something(masked: str) -> bool:
+    """Whether a message still tells one failure from another once names and numbers are masked:
+    ``keyerror: <str>`` does not."""
+    words = re.sub(r"<\w+>|\w+(?:error|exception)\b", " ", masked)
+    return not _GENERIC.search(masked) and len(re.findall(r"[a-z]{2,}", words)) >= _MESSAGE_WORDS
+
+
+def _places(query: Item, match: Entry, rarity: Rarity) -> Iterable[Shared]:
+    ours = set(query.entities)
+    both = [near for near in match.around.near if near.entity in ours and near.kind not in _EVERYWHERE]
+    found = [(rarity(near.entity), near) for near in both]
+    found.sort(key=lambda pair: (pair[1].hops, -pair[0], pair[1].id))
+    names = {near.handle: near.name for near in match.around.near}
+    for rare, near in found[:5]:
+        sort = SORTS[near.kind]
+        if near.hops == 1:
+            text = f"same {sort} {near.name}"
+        else:
+            text = f"same {sort} {near.name}, behind {names.get(near.by, 'it')}"
+        yield Shared("lineage" if near.hops > 1 else sort, text, 0.0, near.handle, _tells(near.kind, rare))
+    if query.component and query.component == match.item.component and query.project == match.item.project:
+        yield Shared("component", f"same {query.component.replace(':', ' ', 1)}", 0.0, telling=True)
+
+
+def _tells(kind: NodeKind, rarity: float) -> bool:
+    return kind in _TELLING and rarity > 0
+
+
+def _parameters(query: Item, match: Entry, rarity: Rarity, holding: Callable[[str], int]) -> Iterable[Shared]:
+    ours = set(query.entities)
+    for key, value in match.parameters.items():
+        entity = f"parameter:{key}={value}"
+        if entity in ours and rarity(entity) >= _RARE:
+            others = max(0, holding(entity) - 1)
+            told = f"both with {key}={value}" + (f", as {counted(others, 'other')}" if others else "")
+            yield Shared("parameter", told[:160], 0.0)
+
+
+_SIGNALS = {
+    "text": "words in common",
+    "title": "words in common in what went wrong",
+    "meaning": "close in meaning",
+    "title_meaning": "close in meaning in what went wrong",
+    "recency": "not long ago",
+    "component": "same component",
+    "project": "same project",
+}
+
+
+def _signal(contribution: Contribution, weight: float) -> Shared:
+    said = _SIGNALS.get(contribution.signal, contribution.signal.replace("_", " "))
+    words = [word.partition(":")[2] or word for word in contribution.shared]
+    text = f"{said}: {', '.join(words[:6])}"[:200] if words else said
+    return Shared(contribution.signal, text, weight)
+
+
+def convincing(evidence: Sequence[Shared], contributions: Sequence[Contribution]) -> bool:
+    """Whether two failures share more than what thousands say: a message, a frame, a place in the graph of
+    their own, or words beyond "CUDA out of memory" and "Killed"."""
+    if any(each.telling for each in evidence):
+        return True
+    words = {word.partition(":")[2] or word for c in contributions if c.value > 0 for word in c.shared}
+    own = {word for word in words if word not in _GENERIC_WORDS and not _generic(word)}
+    return len(own) >= _FEW_WORDS
+
+
+def likeness(evidence: Sequence[Shared]) -> float:
+    """The least probability that two failures are alike which share this, whatever else they say: few are
+    those that raise the same in the same place with the same words for different reasons."""
+    kinds = {each.kind for each in evidence if each.telling or each.kind == "exception"}
+    if "signature" in kinds:
+        return 0.85 if "frame" in kinds else 0.6
+    return 0.5 if {"frame", "exception"} <= kinds else 0.0
+
+
+def _generic(word: str) -> bool:
+    parts = re.split(r"[\W_]+", word)
+    return word.replace(".", "").isdigit() or all(part in _GENERIC_WORDS for part in parts if part)
+
+
+def differs(query: Entry, match: Entry, rarity: Rarity) -> list[Difference]:
+    """What is different: parameters, versions of data, packages, commit; what matters comes first.
+    ``left`` is of the failure asked about."""
+    found = [
+        *_between("params", query.parameters, match.parameters, PARAMETER, rarity),
+        *_of_data(query, match),
+        *_of_packages(query, match),
+    ]
+    ours, theirs = (entry.around.first(NodeKind.COMMIT) for entry in (query, match))
+    if ours is not None and theirs is not None and ours.id != theirs.id and ours.hops == theirs.hops == 1:
+        found.append(Difference("code", ours.id, theirs.id, CODE * 0.3))
+    return sorted(found, key=lambda each: (-each.weight, each.path))[:_MOST_DIFFERENT]
+
+
+def _between(
+    group: str, ours: Mapping[str, str], theirs: Mapping[str, str], weight: float, rarity: Rarity
+) -> Iterable[Difference]:
+    if not ours or not theirs:
+        return
+    for key in sorted(ours.keys() | theirs.keys()):
+        a, b = ours.get(key), theirs.get(key)
+        if a == b:
+            continue
+        # A value that few have explains more than one that changes with every run.
+        rare = [rarity(f"parameter:{key}={value}") for value in (a, b) if value is not None]
+        common = 1.0 - min(rare)
+        both = 1.0 if a is not None and b is not None else 0.6
+        yield Difference(f"{group}.{key}", a, b, weight * both * (0.4 + 0.6 * common))
+
+
+def _of_data(query: Entry, match: Entry) -> Iterable[Difference]:
+    names = {near.id: near.name for near in (*query.around.near, *match.around.near)}
+    for data_set in sorted(query.around.data.keys() & match.around.data.keys()):
+        a, b = query.around.data[data_set], match.around.data[data_set]
+        if a != b:
+            yield Difference(f"data.{names.get(data_set, data_set)}", a, b, DATA * 0.8)
+
+
+def _of_packages(query: Entry, match: Entry) -> Iterable[Difference]:
+    told = item_text(query.item).casefold()
+    for name in sorted(query.packages.keys() & match.packages.keys()):
+        a, b = query.packages[name], match.packages[name]
+        if a != b:
+            # A package that the error itself names is suspect.
+            named = name.casefold().replace("-", "_") in told or name.casefold() in told
+            yield Difference(f"packages.{name}", a, b, RUNTIME * (1.0 if named else 0.5))
