@@ -27,21 +27,23 @@ _RUN = "{ id createdAt properties }"
 
 
 class Found(msgspec.Struct, frozen=True):
-    """Nodes that a change touches: leading ids, newest first where they are many. ``known`` says whether the
-    graph knows anything of it; ``runs`` counts the recorded runs of its scripts."""
+    """Nodes that a change touches. ``own`` are the states that it replaces: of data those at the base, of
+    code and jobs the last run. ``earlier`` are the other states and runs, newest first; what they led to may
+    still be in use. ``runs`` counts the recorded runs of its scripts."""
 
     change: Change
-    ids: tuple[str, ...]
+    own: tuple[str, ...]
+    earlier: tuple[str, ...] = ()
     runs: int = 0
 
     @property
-    def known(self) -> bool:
-        """Whether something in the graph was made from it."""
-        return bool(self.ids)
+    def ids(self) -> tuple[str, ...]:
+        """All of them."""
+        return (*self.own, *self.earlier)
 
 
 class Lookup(msgspec.Struct, frozen=True):
-    """What was found, and what was left out for being too much."""
+    """What the graph knows, and what was left out for being too much."""
 
     found: list[Found]
     notes: list[str]
@@ -58,16 +60,29 @@ def look_up(ask: Ask, changes: Changes) -> Lookup:
     runs = _runs(ask, changes, notes)
     found = []
     for change, listed in names.items():
-        ids: dict[str, None] = {}
-        for name in listed:
-            if name in leading:
-                own = leading[name]
-                # A data set or job stands for what it has; states that are named come first.
-                ids.update(dict.fromkeys(members.get(own, [own])))
-        of_scripts = list(dict.fromkeys(run for script in change.scripts for run in runs.get(script, ())))
-        ids.update(dict.fromkeys(of_scripts))
-        found.append(Found(change, tuple(ids), len(of_scripts)))
+        replaced, new = _states(change)
+        own = dict.fromkeys(leading[name] for name in listed if name in replaced and name in leading)
+        states = dict.fromkeys(
+            member for name in listed if name in leading for member in members.get(leading[name], ())
+        )
+        ran = dict.fromkeys(run for script in change.scripts for run in runs.get(script, ()))
+        for listed_ids in (states, ran):
+            for id in new:
+                listed_ids.pop(leading.get(id, id), None)
+            if listed_ids and not own.keys() & listed_ids.keys():
+                own[next(iter(listed_ids))] = None
+        earlier = tuple(id for id in {**states, **ran} if id not in own)
+        if own:
+            found.append(Found(change, tuple(own), earlier, len(ran)))
     return Lookup(found, notes)
+
+
+def _states(change: Change) -> tuple[set[str], set[str]]:
+    """Of the states that are named, those at the base and those that the change brings."""
+    named = [version_id(md5) for md5 in change.versions]
+    if change.kind != "data":
+        return set(named), set()
+    return set(named[: change.replaced]), set(named[change.replaced :])
 
 
 def _names(repository: str, change: Change) -> list[str]:

@@ -29,8 +29,9 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Something that changed and that something else may have been made from.
 
     ``path`` is what changed, ``text`` how, ``because`` why it counts. ``datasets`` are paths of data whose
-    next state will differ, ``versions`` md5s of states that it has or had, ``scripts`` files whose recorded
-    runs count, ``commits`` the last ones that changed the same."""
+    next state will differ, ``versions`` md5s of states, the first ``replaced`` of them those at the base,
+    ``scripts`` files whose recorded runs count, ``commits`` the last ones that changed the same.
+    ``follows``: it differs because something else here does."""
 
     kind: Literal["data", "stage", "parameters", "code", "workflow"]
     path: _Text
@@ -38,6 +39,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     because: _Text = ""
     datasets: _Texts = ()
     versions: Annotated[tuple[_Md5, ...], msgspec.Meta(max_length=MAX_NAMES)] = ()
+    replaced: Annotated[int, msgspec.Meta(ge=0)] = 0
+    follows: bool = False
     scripts: _Texts = ()
     commits: Annotated[tuple[_Sha, ...], msgspec.Meta(max_length=MAX_COMMITS)] = ()
 

@@ -8,7 +8,7 @@ from app.errors import RemoteError
 from app.gate.asking import Ask, look_up
 from app.gate.changes import Changes
 from app.gate.report import Report, Thresholds, Verdict
-from app.gate.risks import impact, past_failures
+from app.gate.risks import impact, in_use, past_failures
 
 
 def blank(changes: Changes, thresholds: Thresholds) -> Report:
@@ -30,7 +30,7 @@ def check(ask: Ask, changes: Changes, thresholds: Thresholds) -> Report:
     if not changes.changes:
         return report
     looked = look_up(ask, changes)
-    known = [each for each in looked.found if each.known]
+    known = looked.found
     notes = [*changes.notes, *looked.notes]
     if not known:
         return structs.replace(report, score=0.0, notes=tuple(notes))
@@ -43,7 +43,7 @@ def check(ask: Ask, changes: Changes, thresholds: Thresholds) -> Report:
         notes.append(f"past failures could not be looked up: {problem}")
     return structs.replace(
         report,
-        verdict=thresholds.judge(felt.score),
+        verdict=thresholds.judge(felt.score) if in_use(felt.risks) else Verdict.QUIET,
         score=felt.score,
         summary=felt.summary,
         changes=tuple(each.change for each in known),

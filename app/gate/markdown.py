@@ -8,6 +8,7 @@ within code, so names stand in ``<code>``; in sentences a space of no width part
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from app.gate.changes import Change
@@ -40,7 +41,8 @@ def code(text: str, most: int = _NAME) -> str:
 
 def sentence(text: str, most: int = _SENTENCE) -> str:
     """A sentence with names in it, inert whatever they are."""
-    return "".join(_reference(char) + (_NO_WIDTH if char in _SIGNS else "") for char in _line(text, most))
+    parted = re.sub(r"(?i)\bwww(?=\.)", "www\u200b", _line(text, most))
+    return "".join(_reference(char) + (_NO_WIDTH if char in _SIGNS else "") for char in parted)
 
 
 def _line(text: str, most: int) -> str:

@@ -10,18 +10,25 @@ import msgspec
 from app.gate.asking import Ask, Found
 from app.gate.report import Owner, PastFailure, Risk
 
-#: Ids that one query of impact may name, the changed things' own states before older ones.
-MAX_STARTS = 200
+#: Things that one question of impact may name; earlier states and runs that are looked through.
+MAX_STARTS, MAX_EARLIER = 200, 200
 #: Earlier states whose incidents are looked for, and incidents whose causes are asked for, the last ones.
 MAX_STATES, MAX_INCIDENTS = 40, 10
 _ROOTS = 20
 #: How many of an incident's likely causes count.
 _CAUSES = 3
+#: Where only these are at risk, nothing is that anybody uses.
+_UNUSED = frozenset({"DATASET_VERSION", "RUN", "JOB_RUN"})
 
+_TARGETS = """query($ids: [ID!]!) {
+  impact(ids: $ids) {
+    targets { node { id kind ... on ModelVersion { aliases { current } } } path { from } }
+  }
+}"""
 _IMPACT = """query($ids: [ID!]!) {
   impact(ids: $ids) {
     score summary complete truncatedBecause
-    targets { contribution because node { id kind name } path { from to } }
+    targets { contribution because node { id kind name } path { from } }
     owners { role owner { id name } }
   }
 }"""
@@ -38,46 +45,79 @@ class Impact(msgspec.Struct, frozen=True):
 
 
 def impact(ask: Ask, found: Sequence[Found]) -> Impact:
-    """What is at risk through all changes together."""
+    """What is at risk through all changes together.
+
+    Starts are the states that the changes replace, and of earlier ones those that led to what is in use
+    now: all that ever was would make an old data set look riskier than a young one.
+    """
     notes: list[str] = []
-    of = _starts(found, notes)
+    of = _starts(ask, found, notes)
     if not of:
         return Impact(0.0, "", (), (), ())
     answer = ask(_IMPACT, {"ids": list(of)})["impact"]
     if not answer["complete"]:
         notes.append(f"impact is not complete: {answer['truncatedBecause']}")
-    risks = tuple(
+    risks = [
         Risk(
             id=target["node"]["id"],
             kind=target["node"]["kind"],
             name=target["node"]["name"],
             contribution=target["contribution"],
             because=target["because"],
-            change=next((of[edge["from"]] for edge in target["path"] if edge["from"] in of), None),
+            change=_begins(target, of),
         )
         for target in answer["targets"]
-    )
+        if target["node"]["id"] not in of
+    ]
     owners = {
         each["owner"]["id"]: Owner(each["owner"]["id"], each["owner"]["name"], each["role"])
         for each in answer["owners"]
     }
     # What runs is what people look for; the answer's order otherwise.
-    first = sorted(risks, key=lambda risk: risk.kind != "DEPLOYMENT")
-    return Impact(answer["score"], answer["summary"], tuple(first), tuple(owners.values()), tuple(notes))
+    risks.sort(key=lambda risk: risk.kind != "DEPLOYMENT")
+    return Impact(answer["score"], answer["summary"], tuple(risks), tuple(owners.values()), tuple(notes))
 
 
-def _starts(found: Sequence[Found], notes: list[str]) -> dict[str, str]:
-    """Node → path of the change, taking turns so that no change with many states crowds out the others."""
-    of: dict[str, str] = {}
-    longest = max((len(each.ids) for each in found), default=0)
-    total = {id for each in found for id in each.ids}
-    for place in range(longest):
-        for each in found:
-            if place < len(each.ids) and len(of) < MAX_STARTS:
-                of.setdefault(each.ids[place], each.change.path)
-    if len(total) > len(of):
-        notes.append(f"impact was asked of {len(of)} of {len(total):,} touched things, the last ones")
+def in_use(risks: Sequence[Risk]) -> bool:
+    """Whether something is at risk that somebody may use: a deployment, a model, what was packaged."""
+    return any(risk.kind not in _UNUSED for risk in risks)
+
+
+def _starts(ask: Ask, found: Sequence[Found], notes: list[str]) -> dict[str, str]:
+    """Node → path of the change."""
+    leading = [each for each in found if not each.change.follows] or list(found)
+    of = _in_turns([(each.change.path, each.own) for each in leading], MAX_STARTS, "states", notes)
+    earlier = _in_turns([(each.change.path, each.earlier) for each in leading], MAX_EARLIER,
+                        "earlier states and runs", notes)  # fmt: skip
+    earlier = {id: path for id, path in earlier.items() if id not in of}
+    if not earlier:
+        return of
+    for target in ask(_TARGETS, {"ids": list(earlier)})["impact"]["targets"]:
+        node = target["node"]
+        used = node["kind"] == "DEPLOYMENT" or any(alias["current"] for alias in node.get("aliases", ()))
+        start = next((edge["from"] for edge in target["path"] if edge["from"] in earlier), None)
+        if used and start is not None:
+            of.setdefault(start, earlier[start])
     return of
+
+
+def _in_turns(
+    listed: Sequence[tuple[str, Sequence[str]]], most: int, what: str, notes: list[str]
+) -> dict[str, str]:
+    """Id → path, one of each in turn, so that no change with very many crowds out the others."""
+    of: dict[str, str] = {}
+    for place in range(max((len(ids) for _, ids in listed), default=0)):
+        for path, ids in listed:
+            if place < len(ids) and len(of) < most:
+                of.setdefault(ids[place], path)
+    total = len({id for _, ids in listed for id in ids})
+    if total > len(of):
+        notes.append(f"impact was asked of {len(of)} of {total:,} {what}, the last ones of each change")
+    return of
+
+
+def _begins(target: Mapping[str, Any], of: Mapping[str, str]) -> str | None:
+    return next((of[edge["from"]] for edge in target["path"] if edge["from"] in of), None)
 
 
 # --- what such changes did before --------------------------------------------------------------------------

@@ -53,6 +53,9 @@ def _data(base: Tree, head: Tree) -> Iterator[Change]:
     follows = {path for path in differing if any(_within(dep, differing) for dep in sources.get(path, ()))}
     for path in sorted(differing, key=lambda each: (each in follows, each)):
         old, new = before.get(path), after.get(path)
+        if new is None and head.problems:
+            # Perhaps it is in what could not be read.
+            continue
         if old is None:
             # New data: nothing was made from it yet, unless it was known elsewhere.
             text = "new"
@@ -65,6 +68,8 @@ def _data(base: Tree, head: Tree) -> Iterator[Change]:
             because="made anew from what changed" if path in follows else "",
             datasets=(path,),
             versions=tuple(out.md5 for out in (old, new) if out is not None),
+            replaced=int(old is not None),
+            follows=path in follows,
         )
 
 
@@ -109,6 +114,7 @@ def _stages(base: Tree, head: Tree, changed: list[str], imported: Importers) -> 
             because=f"{'stage' if len(names) == 1 else 'stages'} {shown}",
             datasets=tuple(outs)[:MAX_NAMES],
             versions=tuple(outs.values())[:MAX_NAMES],
+            replaced=len(outs),
             # The file may be run without DVC as well.
             scripts=(path, *imported.get(path, ()))[:MAX_NAMES] if kind == "code" else (),
         )
@@ -181,6 +187,7 @@ def _code(base: Tree, head: Tree, paths: list[str], imported: Importers) -> Iter
             because=_imported_by(users),
             datasets=tuple(outs)[:MAX_NAMES],
             versions=tuple(outs.values())[:MAX_NAMES],
+            replaced=len(outs),
             scripts=(path, *users)[:MAX_NAMES],
         )
 

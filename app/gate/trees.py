@@ -153,12 +153,18 @@ class Tree:
                 continue
             place = posixpath.join(posixpath.dirname(path), "dvc.yaml")
             try:
-                beside = self._dvc.get(place)
-                wdirs = {} if beside is None else files.recipe(place, beside).wdirs
-                found += [Locked(place, stage) for stage in files.lock(path, content, wdirs)]
+                stages = files.lock(path, content, self._wdirs(place))
+                found += [Locked(place, stage) for stage in stages]
             except BadFile as problem:
                 self.problems.append(f"{path} {problem}")
         return found
+
+    def _wdirs(self, recipe: str) -> Mapping[str, str]:
+        """The working folders of a dvc.yaml's stages; what is wrong with it ``definitions`` says."""
+        try:
+            return files.recipe(recipe, self._dvc[recipe]).wdirs if recipe in self._dvc else {}
+        except BadFile:
+            return {}
 
     @cached_property
     def outs(self) -> dict[str, Out]:
