@@ -251,11 +251,6 @@ def titles_of(model: str) -> str:
     return f"{model} titles"
 
 
-def packed(vector: Floats) -> list[float]:
-    """A vector as the store takes it."""
-    return [float(number) for number in vector]
-
-
 def _unpacked(data: bytes) -> Floats:
     return np.frombuffer(data, dtype="<f4").astype(np.float32, copy=False)
 

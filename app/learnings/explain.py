@@ -31,10 +31,10 @@ _GENERIC_WORDS = frozenset(
     terms(
         "CUDA out of memory, tried to allocate MiB GiB of total capacity; GPU already allocated, reserved"
         " free torch.cuda.OutOfMemoryError RuntimeError RuntimeException Killed killing SIGKILL SIGTERM"
-        " exit code exit status ended by process job task run failed failure timeout timed out time deadline exceeded"
-        " connection refused reset aborted segmentation fault core dumped no space left on device broken pipe"
-        " unknown internal server error exception Traceback most recent call last file line module main train"
-        " py fail fails"
+        " exit code exit status ended by process job task run failed failure timeout timed out time"
+        " deadline exceeded connection refused reset aborted segmentation fault core dumped no space left"
+        " on device broken pipe unknown internal server error exception Traceback most recent call last"
+        " file line module main train py fail fails"
     )
 )
 #: Sharing one of these says more than that both ran in the same house.
