@@ -28,11 +28,12 @@ from app.api.types import (
     SourceStatus,
     field,
 )
+from app.api.versus import VersusQueries
 from graph_schema.kinds import KINDS, NodeKind
 
 
 @strawberry.type
-class Query(RemediationQueries):
+class Query(RemediationQueries, VersusQueries):
     """The questions; ``queries`` answers them."""
 
     node: Node | None = field(resolver=queries.node)

@@ -12,6 +12,7 @@ import app.api
 from app.api import fields, ingesting, queries, remediations
 from app.api.schema import schema, sdl
 from app.api.status import SourceStatus
+from app.api.versus import BEHIND as VERSUS
 from app.learnings.feedback import Judgement
 from app.learnings.remediations import Suggestion
 from app.lineage.aliases import Stay
@@ -54,6 +55,7 @@ BEHIND: dict[str, type] = {
     "Remediations": remediations.RemediationsAnswer,
     "RecordedRemedy": remediations.RecordedAnswer,
     "Feedback": Judgement,
+    **VERSUS,
     **dict.fromkeys(NodeKind, Node),
 }
 

@@ -1,0 +1,1 @@
+"""Answers to the questions that people ask: impact, causes, comparisons of many."""
