@@ -1,0 +1,377 @@
+"""Which configurations are alike, and what differs between them: pure, over flat settings.
+
+*Alike*: two runs agree on settings; agreement on a rare value tells more than on one that all runs have, and
+on a setting that is another in every run (a seed, a path) it tells nothing. Each agreement weighs
+``steady × (1 + ln(N / n))``: ``N`` runs, ``n`` with this value, ``steady`` the share of runs whose value is
+not theirs alone. Numbers agree in part, by the factor between them. Similarity is the cosine of these
+weights.
+
+*What differs* is ordered by how surprising it is among the successful runs that are most alike: a value
+that none of them has, outside of their range, in a setting that they hold still, comes first.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from math import isfinite, log, log2
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+Scalar = str | int | float | bool | None
+Settings = Mapping[str, Scalar]
+
+#: Alike successful runs that say what is usual.
+USUAL = 20
+#: Configurations whose numbers are compared, of those that agree on most values.
+_COMPARED = 100
+#: A factor between two numbers at which they agree no more.
+_APART = 16.0
+_LONGEST = 500
+_MOST = 500
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """A run as it is compared. ``worked``: how it ended, None where it is not known. ``created`` in
+    microseconds."""
+
+    id: int
+    settings: dict[str, Scalar]
+    worked: bool | None
+    created: int = 0
+
+
+class Alike(msgspec.Struct, frozen=True):
+    """A run and how alike it is, 0 to 1."""
+
+    run: Run
+    similarity: float
+
+
+class Differing(msgspec.Struct, frozen=True):
+    """A setting on both sides (None: not there). ``weight``, 0 to 1: how surprising the left value is."""
+
+    path: str
+    left: Scalar
+    right: Scalar
+    weight: float
+
+
+def flat(config: Mapping[str, Any]) -> dict[str, Scalar]:
+    """Settings of a configuration, dots for levels. Texts that are numbers are numbers: tools log them so.
+    Lists are their JSON; at most 500 settings are read."""
+    found: dict[str, Scalar] = {}
+
+    def visit(prefix: str, value: Any) -> None:
+        if isinstance(value, Mapping):
+            for key in value:
+                visit(f"{prefix}{key}.", value[key])
+        elif len(found) < _MOST:
+            found[prefix[:-1]] = _scalar(value)
+
+    visit("", config)
+    return found
+
+
+def _scalar(value: Any) -> Scalar:
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int | float):
+        return value if isinstance(value, int) or isfinite(value) else str(value)
+    if isinstance(value, str):
+        return _read(value.strip())
+    return msgspec.json.encode(value, order="deterministic").decode()[:_LONGEST]
+
+
+def _read(text: str) -> Scalar:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if text.lower() in ("none", "null", ""):
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        return text[:_LONGEST]
+    if not isfinite(number):
+        return text
+    return int(number) if number.is_integer() and abs(number) < 2**53 else number
+
+
+def is_number(value: Scalar) -> bool:
+    """Whether a value is compared by its size."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def same(a: Scalar, b: Scalar) -> bool:
+    """Whether two values are one; 8 and 8.0 are, 1 and true are not."""
+    if is_number(a) and is_number(b):
+        return a == b
+    return type(a) is type(b) and a == b
+
+
+def closeness(a: Scalar, b: Scalar) -> float:
+    """1 for the same value, falling with the factor between two numbers of one sign, 0 for anything else."""
+    if same(a, b):
+        return 1.0
+    if is_number(a) and is_number(b):
+        x, y = float(a), float(b)  # type: ignore[arg-type]
+        if x * y > 0:
+            return max(0.0, 1 - abs(log2(x / y)) / log2(_APART)) * 0.9
+    return 0.0
+
+
+class Configurations:
+    """Runs that can be asked for those alike. Adding one costs its own length. Not for several threads."""
+
+    def __init__(self, runs: Iterable[Run] = ()) -> None:
+        self._runs: list[Run | None] = []
+        self._places: dict[int, int] = {}
+        self._having: dict[tuple[str, Any], array[int]] = {}
+        self._totals: Counter[str] = Counter()
+        self._weights: dict[tuple[str, Any], float] = {}
+        self._norms: dict[int, float] = {}
+        self._values: dict[str, Counter[Any]] = {}
+        self._suspects: dict[int, list[Differing]] = {}
+        for run in runs:
+            self.add(run)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, id: int) -> bool:
+        return id in self._places
+
+    def get(self, id: int) -> Run | None:
+        """The run of this id."""
+        place = self._places.get(id)
+        return None if place is None else self._runs[place]
+
+    def add(self, run: Run) -> None:
+        """Add a run, or replace the one of its id."""
+        self.remove(run.id)
+        place = len(self._runs)
+        self._runs.append(run)
+        self._places[run.id] = place
+        for key, value in run.settings.items():
+            token = _token(value)
+            self._having.setdefault((key, token), array("i")).append(place)
+            self._totals[key] += 1
+            self._values.setdefault(key, Counter())[token] += 1
+        self._forget()
+
+    def remove(self, id: int) -> None:
+        """Take a run out, if it is there."""
+        place = self._places.pop(id, None)
+        if place is None:
+            return
+        run = self._runs[place]
+        self._runs[place] = None
+        for key, value in run.settings.items() if run is not None else ():
+            token = _token(value)
+            self._having[key, token].remove(place)
+            self._totals[key] -= 1
+            self._values[key][token] -= 1
+            if not self._values[key][token]:
+                del self._values[key][token]
+        self._forget()
+
+    def _forget(self) -> None:
+        """What was worked out of all runs holds no more."""
+        self._suspects.clear()
+        self._weights.clear()
+        self._norms.clear()
+
+    # --- alike -----------------------------------------------------------------------------------------
+
+    def alike(
+        self,
+        settings: Settings,
+        *,
+        first: int = 10,
+        worked: bool | None = None,
+        without: int | None = None,
+        before: int | None = None,
+        allowed: frozenset[int] | None = None,
+    ) -> list[Alike]:
+        """Runs with alike settings, most alike first; the newer first of equals. ``worked``: only those that
+        ended so; ``without``: not this run; ``before``: created before (microseconds); ``allowed``: ids."""
+        scores = self._shared(settings)
+        own = self._norm(settings)
+        if own == 0:
+            return []
+        places = np.flatnonzero(scores)
+        runs = (
+            run
+            for place in places[np.argsort(-scores[places], kind="stable")].tolist()
+            if (run := self._runs[place]) is not None
+            and run.id != without
+            and (worked is None or run.worked is worked)
+            and (before is None or run.created < before)
+            and (allowed is None or run.id in allowed)
+        )
+        near = islice(runs, max(_COMPARED, first))
+        found = [Alike(run, self._similarity(settings, own, run)) for run in near]
+        found.sort(key=lambda each: (-round(each.similarity, 9), -each.run.created, each.run.id))
+        return [each for each in found if each.similarity > 0][:first]
+
+    def weight(self, key: str, value: Scalar) -> float:
+        """What agreement on this value is worth."""
+        place = key, _token(value)
+        known = self._weights.get(place)
+        if known is None:
+            holding = self._having.get(place)
+            n = 0 if holding is None else len(holding)
+            known = self.steady(key) * (1 + log((len(self) + 1) / (n + 1))) if key in self._totals else 1.0
+            self._weights[place] = known
+        return known
+
+    def steady(self, key: str) -> float:
+        """The share of runs with this setting whose value is not theirs alone: 0 for a seed."""
+        values, total = self._values.get(key), self._totals[key]
+        if values is None or total < 2:
+            return 1.0
+        return 1 - (len(values) - 1) / (total - 1)
+
+    def _shared(self, settings: Settings) -> NDArray[np.float64]:
+        scores = np.zeros(len(self._runs))
+        for key, value in settings.items():
+            places = self._having.get((key, _token(value)))
+            if places:
+                scores[np.frombuffer(places, dtype=np.int32)] += self.weight(key, value)
+        return scores
+
+    def _norm(self, settings: Settings) -> float:
+        return float(sum(self.weight(key, value) for key, value in settings.items()) ** 0.5)
+
+    def _norm_of(self, run: Run) -> float:
+        known = self._norms.get(run.id)
+        if known is None:
+            known = self._norms[run.id] = self._norm(run.settings)
+        return known
+
+    def _similarity(self, settings: Settings, own: float, run: Run) -> float:
+        shared = 0.0
+        for key, value in settings.items():
+            if key in run.settings:
+                other = run.settings[key]
+                close = closeness(value, other)
+                if close:
+                    shared += close * min(self.weight(key, value), self.weight(key, other))
+        theirs = self._norm_of(run)
+        return min(1.0, shared / (own * theirs)) if theirs else 0.0
+
+    # --- what differs ----------------------------------------------------------------------------------
+
+    def differences(self, settings: Settings, run: Run, usual: Sequence[Run]) -> list[Differing]:
+        """What differs from a run, most surprising first. ``usual``: successful runs that are alike."""
+        found = [
+            Differing(
+                key,
+                settings.get(key),
+                run.settings.get(key),
+                self._surprise(key, key in settings, settings.get(key), usual),
+            )
+            for key in sorted(settings.keys() | run.settings.keys())
+            if not same(settings.get(key), run.settings.get(key))
+            or (key in settings) is not (key in run.settings)
+        ]
+        return sorted(found, key=lambda each: (-each.weight, each.path))
+
+    def _surprise(self, key: str, there: bool, value: Scalar, usual: Sequence[Run]) -> float:
+        having = [run.settings[key] for run in usual if key in run.settings]
+        n, c = len(having), sum(same(value, each) for each in having) if there else 0
+        if not there:
+            # That a setting is missing is as surprising as it is usual.
+            return 0.6 * self.steady(key) * (n / len(usual) if usual else 0.0)
+        if n == 0:
+            return 0.3 * self.steady(key)
+        distinct = len({_token(each) for each in having})
+        still = (1 - (distinct - 1) / (n - 1) if n > 1 else 0.5) * self.steady(key)
+        unseen = (n - c) / (n + 1)
+        return min(1.0, still * (0.6 * unseen + 0.4 * _outside(value, having)))
+
+    def suspects(self, run: Run, first: int = 5) -> list[Differing]:
+        """What a failed run may have failed of: how it differs from the nearest that did not fail."""
+        known = self._suspects.get(run.id)
+        if known is None:
+            near = self.alike(run.settings, first=USUAL, worked=True, without=run.id)
+            usual = [each.run for each in near]
+            known = self.differences(run.settings, usual[0], usual)[:_SUSPECTS] if usual else []
+            self._suspects[run.id] = known
+        return known[:first]
+
+    def twins(
+        self, run: Run, *, first: int = 5, before: int | None = None, allowed: frozenset[int] | None = None
+    ) -> list[tuple[Alike, list[str]]]:
+        """Failed runs that differ from what works in the same way, with the settings that both got wrong.
+        The score is half the cosine of what is suspected, and half how alike the configurations are."""
+        suspected = {each.path: each for each in self.suspects(run, _SUSPECTS) if each.weight > _IGNORED}
+        near = self.alike(
+            run.settings, first=_TWINS, worked=False, without=run.id, before=before, allowed=allowed
+        )
+        found: list[tuple[Alike, list[str]]] = []
+        for each in near:
+            theirs = {d.path: d for d in self.suspects(each.run, _SUSPECTS) if d.weight > _IGNORED}
+            shared = {
+                path: suspected[path].weight * theirs[path].weight * _alike_way(suspected[path], theirs[path])
+                for path in suspected.keys() & theirs.keys()
+            }
+            norm = _length(suspected.values()) * _length(theirs.values())
+            same_fault = sum(shared.values()) / norm if norm else 0.0
+            told = sorted((path for path in shared if shared[path] > 0), key=lambda path: -shared[path])
+            found.append((Alike(each.run, 0.5 * same_fault + 0.5 * each.similarity), told))
+        found.sort(key=lambda pair: (-round(pair[0].similarity, 9), -pair[0].run.created, pair[0].run.id))
+        return found[:first]
+
+
+#: What a failed run is suspected of at most, the weight below which that is nothing, and the failed runs that
+#: are looked at for the same.
+_SUSPECTS, _IGNORED, _TWINS = 8, 0.05, 100
+
+
+def _alike_way(a: Differing, b: Differing) -> float:
+    """1 where two runs left what is usual in the same way: the same value, or the same direction."""
+    if same(a.left, b.left):
+        return 1.0
+    ways = [_way(each) for each in (a, b)]
+    if None not in ways and ways[0] == ways[1]:
+        return 0.8
+    return 0.0 if None not in ways else 0.3
+
+
+def _way(each: Differing) -> int | None:
+    if is_number(each.left) and is_number(each.right):
+        left, right = float(each.left), float(each.right)  # type: ignore[arg-type]
+        return (left > right) - (left < right)
+    return None
+
+
+def _length(suspected: Iterable[Differing]) -> float:
+    return float(sum(each.weight**2 for each in suspected) ** 0.5)
+
+
+def _outside(value: Scalar, having: Sequence[Scalar]) -> float:
+    """How far a number lies outside the range of others, 0 to 1 (a factor of 16); 1 for a value of another
+    sort than all others, 0.5 for a word that none of them has."""
+    numbers = [float(each) for each in having if is_number(each)]  # type: ignore[arg-type]
+    if not is_number(value):
+        return 0.0 if any(same(value, each) for each in having) else (1.0 if numbers else 0.5)
+    if not numbers:
+        return 1.0
+    x, low, high = float(value), min(numbers), max(numbers)  # type: ignore[arg-type]
+    if low <= x <= high:
+        return 0.0
+    edge = high if x > high else low
+    if edge * x <= 0:
+        return 1.0
+    return min(1.0, abs(log2(x / edge)) / log2(_APART))
+
+
+def _token(value: Scalar) -> Any:
+    """A value as a key: 8 and 8.0 are one, 1 and true are not."""
+    return (bool, value) if isinstance(value, bool) else value

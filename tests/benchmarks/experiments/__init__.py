@@ -1,0 +1,1 @@
+"""Planted configuration failures among real runs: the twin is found, and what differs is named."""
