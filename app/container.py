@@ -15,7 +15,10 @@ from graph_schema.errors import BadInput
 from graph_schema.store import GraphStore
 from ingestors import registry
 from ingestors.inbox import Inbox
+from ingestors.bounds import Bound
 from ingestors.source import Source
+from ingestors.series import CHECK, EXPERIMENT, MODEL
+from ingestors.settling import settle
 
 #: Sources that need no settings: what they take is for every Kinlore.
 IMPLICIT = ("capture",)
@@ -63,7 +66,8 @@ class Container:
         return self._store
 
     def migrated(self) -> GraphStore:
-        """The graph, made if it is not there, its schema brought to this version. Raises StoreError."""
+        """The graph, made if it is not there, its schema brought to this version, and the bounds of the
+        settings those that hold. Raises StoreError."""
         if self._store is None:
             self._store = open_store(self.settings.store, self.loaded.folder, create=True)
         self._store.migrate()
@@ -72,6 +76,7 @@ class Container:
     @property
     def inbox(self) -> Inbox:
         """Where what is pushed is kept until it is applied."""
+        settle(self._store, bounds_of(self.settings))
         if self._inbox is None:
             self._inbox = Inbox(self.store)
         return self._inbox
@@ -134,6 +139,28 @@ def _sqlite(settings: StoreSettings, folder: Path, create: bool) -> GraphStore:
     path = folder / unquote(urlsplit(settings.url).path[1:])
     if not create and not path.exists():
         raise NoGraphYet(f"there is no graph at {path} yet: `kinlore ingest` makes it")
+def bounds_of(settings: Settings) -> list[Bound]:
+    """The bounds on metrics that are set."""
+    return [
+        Bound(
+            name=each.called,
+            of=MODEL if each.model else EXPERIMENT if each.experiment else CHECK,
+            which=each.model or each.experiment or each.check or "",
+            metric=each.metric,
+            least=each.min,
+            most=each.max,
+            tolerance=each.tolerance,
+            against=each.against,
+            higher=each.better == "higher",
+            kind=each.kind or ("data_quality" if each.check else "model_quality"),
+            severity=each.severity,
+            incident=each.incident,
+            aliases=settings.models.champion if each.against == "champion" else (),
+        )
+        for each in settings.bounds
+    ]
+
+
     return SqliteStore(path)
 
 

@@ -11,10 +11,18 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from app.errors import ConfigError
 from graph_schema.errors import BadInput
@@ -135,6 +143,48 @@ class NotifySettings(BaseModel):
 
 
 class Settings(_Section):
+class BoundSettings(_Section):
+    """``[[bounds]]``: what a metric may be, without any tool; see docs/checks.md."""
+
+    name: str | None = Field(None, min_length=1, max_length=100)
+    model: str | None = None
+    experiment: str | None = None
+    check: str | None = None
+    metric: str | None = Field(None, min_length=1)
+    min: float | None = None
+    max: float | None = None
+    tolerance: float | None = Field(None, ge=0)
+    against: Literal["last_good", "champion"] = "last_good"
+    better: Literal["higher", "lower"] = "higher"
+    kind: Literal["data_quality", "data_drift", "model_quality", "bias", "attribution_drift"] | None = None
+    severity: Literal["info", "warning", "critical"] = "critical"
+    incident: bool = False
+
+    @property
+    def called(self) -> str:
+        """What its results are called: its name, else what it is set on."""
+        return self.name or " ".join(
+            each for each in (self.model or self.experiment or self.check, self.metric) if each
+        )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if sum(each is not None for each in (self.model, self.experiment, self.check)) != 1:
+            raise ValueError("a bound is on one of model, experiment and check: write one of these keys")
+        if self.metric is None and self.check is None:
+            raise ValueError("a bound needs a metric")
+        if self.metric is None and not self.incident:
+            raise ValueError("a bound on a check without a metric needs incident = true, or it does nothing")
+        limits = (self.min, self.max, self.tolerance)
+        if (self.metric is None) != all(limit is None for limit in limits):
+            raise ValueError("a bound on a metric needs min, max or tolerance; without one it takes none")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min is {self.min:g} and max is {self.max:g}: nothing lies in between")
+        if self.against == "champion" and (self.model is None or self.tolerance is None):
+            raise ValueError("against = champion is for a bound on a model, with a tolerance")
+        return self
+
+
     """Everything that can be set. ``sources`` are the raw tables, checked by the sources' own models."""
 
     store: StoreSettings = StoreSettings()
@@ -155,6 +205,7 @@ class Loaded(BaseModel):
     settings: Settings
     file: Path | None
     folder: Path
+    bounds: tuple[BoundSettings, ...] = ()
 
     @property
     def where(self) -> str:
@@ -297,6 +348,11 @@ def _one_line(problem: ValidationError, name: str, origins: Mapping[tuple[str, s
         where = origins[str(loc[0]), str(loc[1])]
     if first["type"] == "extra_forbidden":
         allowed = list(Settings.model_fields) if len(loc) == 1 else _keys(str(loc[0])) or []
+    called: set[str] = set()
+    for bound in settings.bounds:
+        if bound.called in called:
+            raise ConfigError(f"{name}: two bounds are called {bound.called!r}; give each a name of its own")
+        called.add(bound.called)
         allowed = [word for word in allowed if (str(loc[0]), word) not in _SECRETS]
         return f"{where} is no setting{_meant(str(loc[-1]), allowed)}"
     message = first["msg"].removeprefix("Value error, ")
@@ -308,6 +364,8 @@ def _one_line(problem: ValidationError, name: str, origins: Mapping[tuple[str, s
 
 
 def _meant(wrong: str, allowed: list[str]) -> str:
+        if loc[0] == "bounds" and len(loc) > 1:
+            allowed = list(BoundSettings.model_fields)
     near = get_close_matches(wrong, allowed, n=1)
     listed = f"; allowed are {', '.join(allowed)}"
     return f"; did you mean {near[0]}?" + (listed if len(allowed) < 12 else "") if near else listed

@@ -38,6 +38,9 @@ BUILT_IN: MappingProxyType[str, str] = MappingProxyType(
         "openlineage": "ingestors.sources.openlineage:OpenLineageSource",
         "alertmanager": "ingestors.sources.alertmanager:AlertmanagerSource",
         "pagerduty": "ingestors.sources.pagerduty:PagerDutySource",
+        "great_expectations": "ingestors.sources.great_expectations:GreatExpectationsSource",
+        "evidently": "ingestors.sources.evidently:EvidentlySource",
+        "whylogs": "ingestors.sources.whylogs:WhylogsSource",
     }
 )
 

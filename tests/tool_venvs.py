@@ -33,6 +33,9 @@ TOOLS: dict[str, list[str]] = {
     "bentoml": ["bentoml==1.4.39"],
     "cloudevents": ["cloudevents==2.2.0"],
     "dbt": ["dbt-core==1.11.16", "dbt-duckdb==1.11.1", "duckdb==2.0.0", "openlineage-dbt==1.54.0"],
+    "great_expectations": ["great-expectations==1.24.1"],
+    "evidently": ["evidently==0.7.23", "pandas<3"],
+    "whylogs": ["whylogs==1.6.4", "pandas<3"],
     "airflow": ["apache-airflow==3.3.2", "apache-airflow-providers-openlineage==2.20.3"],
 }
 

@@ -11,6 +11,7 @@ from graph_schema.errors import BadClaim
 from graph_schema.store import Source, Touch, Transaction, Written
 from ingestors.joins import (
     blames,
+    bounds,
     captured,
     content,
     incidents,
@@ -41,13 +42,17 @@ RULES: MappingProxyType[str, Rule] = MappingProxyType(
         "captured": captured.rule,
         "owners": owners.rule,
         "owned_place": owned_places.rule,
+        "bound": bounds.changed,
+        "measured": bounds.measured,
+        "series": bounds.series,
+        "judged": bounds.judge,
         "repair": repairs.rule,
         "tried": repairs.tried,
     }
 )
 
 #: Keyed claims that are only read: look-up names, and what a rule reads beside its own key.
-PASSIVE = frozenset({"find", "tree_state", "stands", "alert_keys"})
+PASSIVE = frozenset({"find", "tree_state", "stands", "alert_keys", "families"})
 
 #: Derived edges can move identity, which can touch derivations again; real chains are two or three long.
 _MAX_ROUNDS = 50

@@ -1,4 +1,5 @@
-"""Blames: an incident names a place, and is implicated with what stood there when it began.
+"""Blames: an incident names a place, and is implicated with what stood there when it began. A check that
+names one examined what stood there.
 
 What got none of the traffic, neither real nor copied, has no part in it.
 """
@@ -20,7 +21,7 @@ _ANY = "*/"
 
 
 def rule(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
-    """``IMPLICATED_IN`` of the incidents that were touched."""
+    """``IMPLICATED_IN`` of the incidents, ``CHECKED_BY`` of the checks that were touched."""
     found: dict[str, list[Derived]] = {t.anchor: [] for t in touches if t.anchor}
     history = _History(tx, key)
     for blame in _touched(tx, key, touches):
@@ -89,10 +90,12 @@ def _places(tx: Transaction, key: str) -> Iterator[tuple[str, str]]:
 
 def _edge(where: str, stretch: Stretch, blame: KeyedClaim, at: Micros) -> Derived:
     properties = {"share": stretch.share} | ({} if stretch.mode is None else {"mode": stretch.mode})
+    kind = EdgeKind(blame.data.get("edge", EdgeKind.IMPLICATED_IN))
+    began = "it was checked" if kind is EdgeKind.CHECKED_BY else "the incident began"
     because = (
         f"stood in {where} since {format_time(stretch.since)} with {in_words(stretch)}; "
-        f"the incident began at {format_time(at)}"
+        f"{began} at {format_time(at)}"
     )
-    edge = Links(EdgeKind.IMPLICATED_IN, ref_of(stretch.own), ref_of(blame), at, None, properties, because)
+    edge = Links(kind, ref_of(stretch.own), ref_of(blame), at, None, properties, because)
     # What ended the stretch later has no part in it.
     return Derived(edge, tuple(sorted({stretch.own.source, blame.source})))

@@ -16,7 +16,7 @@ from ingestors.joins.rule import Outcome, ref_of
 
 
 def rule(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
-    """``INPUT_TO`` for the runs that read a path at the commit ``key``."""
+    """``INPUT_TO`` for the runs that read a path at the commit ``key``, ``CHECKED_BY`` for checks of it."""
     found: dict[str, list[Derived]] = {t.anchor: [] for t in touches if t.anchor}
     reads = tx.keyed("tree", key, role="reads")
     if reads:
@@ -38,12 +38,14 @@ def file_at(tx: Transaction, commit: str, tree: KeyedClaim, read: KeyedClaim) ->
     if not path:
         return None
     version = held[path]
+    who = "check" if read.data.get("edge") == EdgeKind.CHECKED_BY else "run"
     tree_was = (
         "was made on a clean tree of that commit"
         if read.data.get("clean")
         else "names that commit (whether its tree was clean is not known)"
     )
-    evidence = f"commit {commit[:10]} holds it at {path}, and the run {tree_was}"
-    properties = dict(read.data)
-    edge = Links(EdgeKind.INPUT_TO, ref_of(version), ref_of(read), read.at, None, properties, evidence)
+    evidence = f"commit {commit[:10]} holds it at {path}, and the {who} {tree_was}"
+    properties = {key: value for key, value in read.data.items() if key != "edge"}
+    kind = EdgeKind(read.data.get("edge", EdgeKind.INPUT_TO))
+    edge = Links(kind, ref_of(version), ref_of(read), read.at, None, properties, evidence)
     return Derived(edge, tuple(sorted({tree.source, read.source, version.source})))

@@ -8,6 +8,7 @@ from typing import Any
 from graph_schema.claims import Claim, Finds, Links, States
 from graph_schema.edges import EdgeKind
 from graph_schema.kinds import NodeKind
+from ingestors import series
 from ingestors.sources.mlflow import names
 from ingestors.sources.mlflow.names import Names
 from ingestors.sources.mlflow.runs import filled, first, kept_tags, moment
@@ -38,6 +39,8 @@ def logged_model_claims(data: Data, to: Names) -> list[Claim]:
     claims: list[Claim] = [States(NodeKind.MODEL_VERSION, me, properties)]
     if data["run"]:
         claims.append(Links(EdgeKind.PRODUCED, names.run(data["run"]), me, created))
+    if created is not None:
+        claims += series.measured(me, created, data["metrics"])
     if data["uri"]:
         claims.append(Finds("uri", data["uri"], me))
     claims += _base(me, {**data["params"], **data["tags"]}, to, created)
@@ -54,7 +57,8 @@ def model_claims(data: Data, to: Names) -> list[Claim]:
         tags=data["tags"],
         aliases=data["aliases"],
     )
-    return [States(NodeKind.MODEL, to.model(data["name"]), properties)]
+    me = to.model(data["name"])
+    return [States(NodeKind.MODEL, me, properties), *series.called(me, series.MODEL, data["name"])]
 
 
 def version_claims(data: Data, to: Names) -> list[Claim]:
@@ -85,10 +89,23 @@ def version_claims(data: Data, to: Names) -> list[Claim]:
     if data["previous"]:
         claims.append(Links(EdgeKind.PRECEDES, to.version(name, data["previous"]), me, created))
     claims += _origin(me, data, to)
+    claims += _measured(me, data, to)
     if "://" in data["source"]:
         claims.append(Finds("uri", data["source"], me))
     claims += _base(me, data["tags"], to, created)
     return claims
+
+
+def _measured(me: str, data: Data, to: Names) -> list[Claim]:
+    """A version is measured by what was logged to its logged model and to its run, for bounds on it."""
+    created = moment(data["created"])
+    if created is None:
+        return []
+    logged = data["loggedModel"] or names.logged_in(data["source"])
+    of = [names.logged_model(logged)] if logged else []
+    of += [names.run(data["run"])] if data["run"] else []
+    named = {"name": f"{data['name']} v{data['version']}"}
+    return series.member(to.model(data["name"]), me, created, of=of, data=named)
 
 
 def _origin(me: str, data: Data, to: Names) -> list[Claim]:
@@ -125,7 +142,8 @@ def alias_claims(data: Data, to: Names) -> list[Claim]:
     stay = filled(name=data["alias"], notBefore=data["notBefore"], seenAt=data["seenAt"], until=data["until"])
     history = {f"{data['alias']}@{data['seenAt']}": stay}
     me = to.version(data["name"], data["version"])
-    return [States(NodeKind.MODEL_VERSION, me, {"aliasHistory": history})]
+    stood = series.alias(to.model(data["name"]), me, data["alias"], data["seenAt"], data["until"])
+    return [States(NodeKind.MODEL_VERSION, me, {"aliasHistory": history}), stood]
 
 
 def rename_claims(data: Data, to: Names) -> list[Claim]:

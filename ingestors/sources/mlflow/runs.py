@@ -14,7 +14,7 @@ from graph_schema.edges import EdgeKind
 from graph_schema.errors import BadInput
 from graph_schema.kinds import NodeKind
 from graph_schema.times import Micros, format_time, from_millis
-from ingestors import tables
+from ingestors import series, tables
 from ingestors.joins import captured
 from ingestors.sources.mlflow import names
 from ingestors.sources.mlflow.names import Names, tidy
@@ -102,7 +102,11 @@ def experiment_claims(data: Data, to: Names) -> list[Claim]:
         description=data["tags"].get("mlflow.note.content"),
         tags=kept_tags(data["tags"]),
     )
-    return [States(NodeKind.EXPERIMENT, to.experiment(data["id"]), properties)]
+    me = to.experiment(data["id"])
+    return [
+        States(NodeKind.EXPERIMENT, me, properties),
+        *series.called(me, series.EXPERIMENT, data["name"] or data["id"]),
+    ]
 
 
 def run_claims(data: Data, to: Names) -> list[Claim]:
@@ -129,11 +133,24 @@ def run_claims(data: Data, to: Names) -> list[Claim]:
             claims.append(Links(EdgeKind.HAS, repository, commit))
     if image := first(tags, _IMAGE_TAGS):
         claims += runtime_claims({"image": image}, {"image": image}, me, start)
+    claims += _measured(data, me, to)
     held = _held_by_dvc(tags)
     for used in data["inputs"]:
         # Two inputs may share a digest: what is said twice is one claim.
         claims += [c for c in _input_claims(used, me, start, commit, dirty(tags), held) if c not in claims]
     return claims
+
+
+def _measured(data: Data, me: str, to: Names) -> list[Claim]:
+    """Its metrics, for bounds on them, once they are final."""
+    at = moment(data["end"])
+    if data["status"] != "FINISHED" or at is None or not series.numbers(data["metrics"]):
+        return []
+    named = {"name": data["name"]} if data["name"] else {}
+    return [
+        *series.measured(me, at, data["metrics"]),
+        *series.member(to.experiment(data["experiment"]), me, at, metrics=data["metrics"], data=named),
+    ]
 
 
 def _properties(data: Data, to: Names, start: Micros | None, commit: str | None) -> Properties:

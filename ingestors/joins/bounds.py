@@ -1,0 +1,243 @@
+"""Bounds: every member of a series that one is set on gets a Check, and failures in a row are one incident.
+
+A series is judged as a whole, for what is good depends on what was good before. What follows is concluded by
+the month of the member, so that a new one restates a month and not the history.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from graph_schema.claims import Claim, Keyed, Links, Names, Properties, States
+from graph_schema.edges import EdgeKind
+from graph_schema.identifiers import identifier
+from graph_schema.kinds import NodeKind
+from graph_schema.store import KeyedClaim, Touch, Transaction
+from graph_schema.times import Micros, format_time
+from ingestors.bounds import Bound
+from ingestors.checks import FAILED, UNKNOWN
+from ingestors.joins.rule import Outcome, ref_of
+from ingestors.judging import Value, Verdict, judged, streaks
+from ingestors.series import ALL, BOUND, CHECK, FAMILIES, MEASURED, SERIES
+
+#: The rule that concludes; its keys are a month, or this word for the incidents, and the series.
+JUDGED, _INCIDENTS = "judged", "incidents"
+_SCOPE = "bounds"
+_NAMESPACE = uuid.UUID("6f2f5a52-0c1e-5d9a-9c7b-1b1f0f6f4c11")
+
+
+def changed(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
+    """Bounds are other than they were: every series is to be judged again."""
+    listed = {claim.data["series"] for claim in tx.keyed(FAMILIES, ALL)}
+    return Outcome({}, tuple(Touch(SERIES, series, None, "") for series in sorted(listed)))
+
+
+def measured(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
+    """What was measured of a thing is other than it was: its series are to be judged again, from there on."""
+    found = {(c.data["series"], c.at) for c in tx.keyed(MEASURED, key, role="in")}
+    return Outcome({}, tuple(Touch(SERIES, series, at, "") for series, at in sorted(found)))
+
+
+def series(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
+    """Which months of a series are to be judged again: the touched ones and all after them."""
+    whole = any(touch.at is None for touch in touches)
+    if not whole and not _bounds(tx, key):
+        return Outcome({})
+    first = None if whole else min(touch.at or 0 for touch in touches)
+    months = {_month(c.at or 0) for c in tx.keyed(SERIES, key, role="member", since=first)}
+    months.update(_month(touch.at) for touch in touches if touch.at is not None)
+    keys = [f"{month} {key}" for month in sorted(months)] + [f"{_INCIDENTS} {key}"]
+    return Outcome({}, tuple(Touch(JUDGED, each, None, "") for each in keys))
+
+
+def judge(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
+    """The checks of the members in a month, or the incidents of a series."""
+    block, _, name = key.partition(" ")
+    said: dict[str, list[Claim]] = defaultdict(list)
+    for bound in _bounds(tx, name):
+        for rated in _rated(tx, name, bound):
+            if block == _INCIDENTS:
+                if bound.incident:
+                    _add(said, _incidents(name, bound, rated))
+            elif bound.metric is not None:
+                here = [each for each in rated if _month(each.value.at) == block]
+                _add(said, ((each.claim.source, c) for each in here for c in _check(bound, each)))
+    return Outcome({}, concluded=said)
+
+
+def _add(said: dict[str, list[Claim]], more: Iterator[tuple[str, Claim]]) -> None:
+    for source, claim in more:
+        said[source].append(claim)
+
+
+class _Rated(NamedTuple):
+    """A member, its value of one metric, and how that was judged. ``check`` is the Check that says so."""
+
+    claim: KeyedClaim
+    metric: str | None
+    value: Value
+    verdict: Verdict
+    check: str
+
+
+def _bounds(tx: Transaction, series: str) -> list[Bound]:
+    """The bounds that are set on a series, by name."""
+    all_bounds = [msgspec.convert(dict(c.data), Bound) for c in tx.keyed(BOUND, ALL, role="bound")]
+    if not all_bounds:
+        return []
+    named = {(c.data["of"], c.data["name"]) for c in tx.keyed(SERIES, series, role="called")}
+    return sorted(
+        (bound for bound in all_bounds if any(bound.covers(of, name) for of, name in named)),
+        key=lambda bound: bound.name,
+    )
+
+
+def _rated(tx: Transaction, series: str, bound: Bound) -> Iterator[list[_Rated]]:
+    """The members in the order of time, judged by each metric that the bound covers."""
+    members = _members(tx, series)
+    if bound.metric is None:
+        yield [_by_status(claim) for claim in members]
+        return
+    values = {claim.anchor: _values(tx, claim) for claim in members}
+    aliases = [c for c in tx.keyed(SERIES, series, role="alias") if c.data["alias"] in bound.aliases]
+    for metric in sorted({m for held in values.values() for m in held if bound.covers_metric(m)}):
+        having = [claim for claim in members if metric in values[claim.anchor]]
+        row = [Value(_name(c), c.at or 0, values[c.anchor][metric]) for c in having]
+        verdicts = judged(bound, row, _champion(having, row, aliases))
+        yield [
+            _Rated(claim, metric, value, verdict, _identifier(bound, metric, claim))
+            for claim, value, verdict in zip(having, row, verdicts, strict=True)
+        ]
+
+
+def _members(tx: Transaction, series: str) -> list[KeyedClaim]:
+    """Each member once: what two records say of one, the first in order says."""
+    found: dict[str, KeyedClaim] = {}
+    for claim in tx.keyed(SERIES, series, role="member"):
+        found.setdefault(ref_of(claim), claim)
+    return list(found.values())
+
+
+def _values(tx: Transaction, claim: KeyedClaim) -> Mapping[str, float]:
+    """A member's own values, and what was measured of the things it was made from; its own count most."""
+    found: dict[str, float] = {}
+    for thing in reversed(claim.data.get("of") or ()):
+        for each in tx.keyed(MEASURED, thing, role="values"):
+            found.update(each.data["metrics"])
+    found.update(claim.data.get("metrics") or {})
+    return found
+
+
+def _champion(
+    members: Sequence[KeyedClaim], values: Sequence[Value], aliases: Sequence[KeyedClaim]
+) -> Callable[[Value], Value | None]:
+    by_node = {claim.node: value for claim, value in zip(members, values, strict=True)}
+    nodes = {value: claim.node for claim, value in zip(members, values, strict=True)}
+
+    def of(value: Value) -> Value | None:
+        stood = [
+            each
+            for each in aliases
+            if (each.at or 0) <= value.at and (each.until is None or each.until > value.at)
+            and each.node != nodes[value] and each.node in by_node
+        ]  # fmt: skip
+        latest = max(stood, key=lambda each: (each.at or 0, each.ref or ""), default=None)
+        return None if latest is None else by_node[latest.node]
+
+    return of
+
+
+def _by_status(claim: KeyedClaim) -> _Rated:
+    """A check that is judged by its own verdict."""
+    status = str(claim.data.get("status", UNKNOWN))
+    verdict = Verdict(status, f"its status is {status}", "passes", None)
+    return _Rated(claim, None, Value(_name(claim), claim.at or 0, 0.0), verdict, ref_of(claim))
+
+
+def _identifier(bound: Bound, metric: str, claim: KeyedClaim) -> str:
+    return identifier("check", f"{bound.name}/{metric}/{ref_of(claim)}"[:1000], _SCOPE)
+
+
+def _name(claim: KeyedClaim) -> str:
+    return str(claim.data.get("name") or ref_of(claim).partition("=")[2])
+
+
+# --- what follows ----------------------------------------------------------------------------------------
+
+
+def _check(bound: Bound, rated: _Rated) -> Iterator[Claim]:
+    claim, value, verdict = rated.claim, rated.value, rated.verdict
+    properties: Properties = {
+        "name": f"{bound.name}: {rated.metric} of {value.name}",
+        "createdAt": value.at,
+        "checkedAt": format_time(value.at),
+        "status": verdict.status,
+        "tool": "kinlore",
+        "stream": bound.name,
+        "kind": bound.kind,
+        "kinds": [bound.kind],
+        "segment": bound.segment_of(rated.metric or "") or claim.data.get("segment"),
+        "severity": bound.severity if verdict.status == FAILED else None,
+        "metrics": {rated.metric: value.value},
+        "threshold": verdict.threshold,
+        "because": verdict.because,
+        "reference": None if verdict.reference is None else verdict.reference.name,
+        "failures": [rated.metric] if verdict.status == FAILED else [],
+    }
+    stated = {key: each for key, each in properties.items() if each not in (None, [])}
+    yield Names(NodeKind.CHECK, (rated.check,))
+    yield States(NodeKind.CHECK, rated.check, stated, value.at)
+    if "subjects" not in claim.data:
+        if bound.of != CHECK:
+            yield Links(EdgeKind.CHECKED_BY, ref_of(claim), rated.check, value.at, evidence=verdict.because)
+        return
+    for subject in msgspec.convert(list(claim.data["subjects"]), list[Claim]):
+        yield _said_of(rated.check, subject)
+
+
+def _said_of(check: str, subject: Claim) -> Claim:
+    """That something else was examined by this check, too."""
+    if isinstance(subject, Links):
+        return msgspec.structs.replace(subject, dst=check)
+    return msgspec.structs.replace(subject, ref=check) if isinstance(subject, Keyed) else subject
+
+
+def _incidents(series: str, bound: Bound, rated: Sequence[_Rated]) -> Iterator[tuple[str, Claim]]:
+    """One for each row of failures, over when what follows passes."""
+    for streak in streaks([each.verdict.status for each in rated]):
+        first = rated[streak.failed[0]]
+        parts = (series, bound.name, first.metric or "", ref_of(first.claim))
+        me = identifier("kinlore", str(uuid.uuid5(_NAMESPACE, "\n".join(parts))))
+        began, source = first.value.at, first.claim.source
+        over = None if streak.passed is None else rated[streak.passed].value.at
+        what = f"{first.metric} of {first.value.name}" if first.metric else first.value.name
+        stated: dict[str, Any] = {
+            "name": f"{bound.name}: {what} failed",
+            "description": first.verdict.because,
+            "createdAt": began,
+            "startedAt": format_time(began),
+            "endedAt": None if over is None else format_time(over),
+            "status": "OPEN" if over is None else "RESOLVED",
+            "severity": bound.severity,
+            "bound": bound.name,
+            "failures": len(streak.failed),
+        }
+        told = {key: each for key, each in stated.items() if each is not None}
+        yield source, Names(NodeKind.INCIDENT, (me,))
+        yield source, States(NodeKind.INCIDENT, me, told, over if over is not None else began)
+        for place in streak.failed:
+            each = rated[place]
+            because = each.verdict.because
+            yield (
+                each.claim.source,
+                Links(EdgeKind.IMPLICATED_IN, each.check, me, each.value.at, None, None, because),
+            )
+
+
+def _month(at: Micros) -> str:
+    return format_time(at)[:7]
