@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -14,11 +15,14 @@ from app.settings import Loaded, Settings, StoreSettings
 from graph_schema.errors import BadInput
 from graph_schema.store import GraphStore
 from ingestors import registry
-from ingestors.inbox import Inbox
 from ingestors.bounds import Bound
-from ingestors.source import Source
+from ingestors.inbox import Inbox
 from ingestors.series import CHECK, EXPERIMENT, MODEL
 from ingestors.settling import settle
+from ingestors.source import Source
+
+if TYPE_CHECKING:
+    from app.answers.adjacencies import Adjacencies
 
 #: Sources that need no settings: what they take is for every Kinlore.
 IMPLICIT = ("capture",)
@@ -52,6 +56,7 @@ class Container:
         ]
         self._store: GraphStore | None = None
         self._inbox: Inbox | None = None
+        self._adjacencies: Adjacencies | None = None
 
     @property
     def settings(self) -> Settings:
@@ -71,15 +76,24 @@ class Container:
         if self._store is None:
             self._store = open_store(self.settings.store, self.loaded.folder, create=True)
         self._store.migrate()
+        settle(self._store, bounds_of(self.settings))
         return self._store
 
     @property
     def inbox(self) -> Inbox:
         """Where what is pushed is kept until it is applied."""
-        settle(self._store, bounds_of(self.settings))
         if self._inbox is None:
             self._inbox = Inbox(self.store)
         return self._inbox
+
+    @property
+    def adjacencies(self) -> Adjacencies:
+        """The graph in memory, for questions that go over much of it."""
+        if self._adjacencies is None:
+            from app.answers.adjacencies import Adjacencies
+
+            self._adjacencies = Adjacencies(self.store)
+        return self._adjacencies
 
     @property
     def receivers(self) -> list[Source]:
@@ -125,20 +139,6 @@ class Container:
         self.close()
 
 
-def open_store(settings: StoreSettings, folder: Path, *, create: bool = False) -> GraphStore:
-    """The store that a URL names, not yet migrated. Paths are relative to ``folder``.
-
-    Raises NoGraphYet where there is no such file and ``create`` is not set.
-    """
-    return _OPENERS[urlsplit(settings.url).scheme](settings, folder, create)
-
-
-def _sqlite(settings: StoreSettings, folder: Path, create: bool) -> GraphStore:
-    from app.store.sqlite import SqliteStore
-
-    path = folder / unquote(urlsplit(settings.url).path[1:])
-    if not create and not path.exists():
-        raise NoGraphYet(f"there is no graph at {path} yet: `kinlore ingest` makes it")
 def bounds_of(settings: Settings) -> list[Bound]:
     """The bounds on metrics that are set."""
     return [
@@ -161,6 +161,20 @@ def bounds_of(settings: Settings) -> list[Bound]:
     ]
 
 
+def open_store(settings: StoreSettings, folder: Path, *, create: bool = False) -> GraphStore:
+    """The store that a URL names, not yet migrated. Paths are relative to ``folder``.
+
+    Raises NoGraphYet where there is no such file and ``create`` is not set.
+    """
+    return _OPENERS[urlsplit(settings.url).scheme](settings, folder, create)
+
+
+def _sqlite(settings: StoreSettings, folder: Path, create: bool) -> GraphStore:
+    from app.store.sqlite import SqliteStore
+
+    path = folder / unquote(urlsplit(settings.url).path[1:])
+    if not create and not path.exists():
+        raise NoGraphYet(f"there is no graph at {path} yet: `kinlore ingest` makes it")
     return SqliteStore(path)
 
 

@@ -87,10 +87,20 @@ class ServerSettings(_Section):
         return token
 
 
+PRODUCTION = ("prod", "production")
+CRITICAL = ("critical", "business-critical", "tier-1")
+
+
 class EnvironmentSettings(_Section):
     """``[environments]``: the names that mean production."""
 
-    production: tuple[str, ...] = ("prod", "production")
+    production: tuple[str, ...] = PRODUCTION
+
+
+class ImpactSettings(_Section):
+    """``[impact]``: the labels that mark what is critical."""
+
+    critical: tuple[str, ...] = CRITICAL
 
 
 class ModelSettings(_Section):
@@ -133,16 +143,6 @@ def seconds(text: str, least: float = 1) -> float:
         raise ValueError(str(problem)) from None
 
 
-class NotifySettings(BaseModel):
-    """``[[notify]]``: a channel. Its other keys are its own."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    type: str
-    name: str
-
-
-class Settings(_Section):
 class BoundSettings(_Section):
     """``[[bounds]]``: what a metric may be, without any tool; see docs/checks.md."""
 
@@ -185,6 +185,16 @@ class BoundSettings(_Section):
         return self
 
 
+class NotifySettings(BaseModel):
+    """``[[notify]]``: a channel. Its other keys are its own."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    type: str
+    name: str
+
+
+class Settings(_Section):
     """Everything that can be set. ``sources`` are the raw tables, checked by the sources' own models."""
 
     store: StoreSettings = StoreSettings()
@@ -192,8 +202,10 @@ class BoundSettings(_Section):
     sources: tuple[dict[str, Any], ...] = ()
     environments: EnvironmentSettings = EnvironmentSettings()
     models: ModelSettings = ModelSettings()
+    impact: ImpactSettings = ImpactSettings()
     jobs: JobSettings = JobSettings()
     runs: RunSettings = RunSettings()
+    bounds: tuple[BoundSettings, ...] = ()
     notify: tuple[NotifySettings, ...] = ()
 
 
@@ -205,7 +217,6 @@ class Loaded(BaseModel):
     settings: Settings
     file: Path | None
     folder: Path
-    bounds: tuple[BoundSettings, ...] = ()
 
     @property
     def where(self) -> str:
@@ -309,7 +320,7 @@ def _variables(environ: Mapping[str, str]) -> Iterator[tuple[str, str, str, str]
                     f"KINLORE_{s.upper()}__{k.upper()}" for s in Settings.model_fields for k in _keys(s) or ()
                 ]
                 raise ConfigError(f"{variable} is no setting{_meant(variable, known)}")
-            if section in ("environments", "models"):
+            if section in ("environments", "impact", "models"):
                 yield section, key, [part.strip() for part in environ[variable].split(",")], variable  # type: ignore[misc]
             else:
                 yield section, key, environ[variable], variable
@@ -337,6 +348,11 @@ def _check_names(settings: Settings, name: str) -> None:
             if own in seen:
                 raise ConfigError(f"{name}: two sources are named {own!r}; every name may stand once")
             seen.add(own)
+    called: set[str] = set()
+    for bound in settings.bounds:
+        if bound.called in called:
+            raise ConfigError(f"{name}: two bounds are called {bound.called!r}; give each a name of its own")
+        called.add(bound.called)
 
 
 def _one_line(problem: ValidationError, name: str, origins: Mapping[tuple[str, str], str]) -> str:
@@ -348,11 +364,8 @@ def _one_line(problem: ValidationError, name: str, origins: Mapping[tuple[str, s
         where = origins[str(loc[0]), str(loc[1])]
     if first["type"] == "extra_forbidden":
         allowed = list(Settings.model_fields) if len(loc) == 1 else _keys(str(loc[0])) or []
-    called: set[str] = set()
-    for bound in settings.bounds:
-        if bound.called in called:
-            raise ConfigError(f"{name}: two bounds are called {bound.called!r}; give each a name of its own")
-        called.add(bound.called)
+        if loc[0] == "bounds" and len(loc) > 1:
+            allowed = list(BoundSettings.model_fields)
         allowed = [word for word in allowed if (str(loc[0]), word) not in _SECRETS]
         return f"{where} is no setting{_meant(str(loc[-1]), allowed)}"
     message = first["msg"].removeprefix("Value error, ")
@@ -364,8 +377,6 @@ def _one_line(problem: ValidationError, name: str, origins: Mapping[tuple[str, s
 
 
 def _meant(wrong: str, allowed: list[str]) -> str:
-        if loc[0] == "bounds" and len(loc) > 1:
-            allowed = list(BoundSettings.model_fields)
     near = get_close_matches(wrong, allowed, n=1)
     listed = f"; allowed are {', '.join(allowed)}"
     return f"; did you mean {near[0]}?" + (listed if len(allowed) < 12 else "") if near else listed

@@ -69,6 +69,9 @@ class _Service:
             lambda: source_statuses(self.container),
             self.jobs,
             seconds(self.container.settings.runs.stalled_after),
+            production=self.container.settings.environments.production,
+            critical=self.container.settings.impact.critical,
+            held=self.container.adjacencies,
         )
 
     async def graphql(self, request: Request) -> Response:

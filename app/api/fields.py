@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import count
 from operator import attrgetter
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from graphql.pyutils import Path
 
 from app.lineage.aliases import Stay, moves_of, stays
 from app.lineage.closure import classes
 from app.lineage.stalled import STALLED_AFTER, marked
+from app.settings import CRITICAL, PRODUCTION
 from graph_schema.edges import EdgeKind
 from graph_schema.identifiers import head_of
 from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore
 from graph_schema.values import NOW, Direction, Edge, Label, Moment, Node, Spaces, Step, Subgraph
+
+if TYPE_CHECKING:
+    from app.answers.adjacencies import Adjacencies
 
 Link = tuple[Edge, Node]
 """An edge and the node at its other end."""
@@ -31,7 +35,10 @@ class Jobs(Protocol):
 
 
 class Ask:
-    """One root field's view of the graph: the store, who asks, and the moment they ask about."""
+    """One root field's view of the graph: the store, who asks, and the moment they ask about.
+
+    ``production``: names of environments; ``critical``: labels of what is; ``held``: the graph in memory.
+    """
 
     def __init__(
         self,
@@ -40,8 +47,15 @@ class Ask:
         sources: Callable[[], Sequence[Any]],
         jobs: Jobs | None = None,
         stalled_after: float = STALLED_AFTER,
+        *,
+        production: Collection[str] = PRODUCTION,
+        critical: Collection[str] = CRITICAL,
+        held: Adjacencies | None = None,
     ) -> None:
         self.store = store
+        self.production = production
+        self.critical = critical
+        self.held = held
         self.jobs = jobs
         self.stalled_after = stalled_after
         self.spaces = spaces

@@ -13,6 +13,7 @@ from strawberry.schema.config import StrawberryConfig
 from app.api import fields, ingesting, mutations, queries
 from app.api.checks import CheckedSchema, Checks
 from app.api.execute import LevelByLevel, batched
+from app.api.impact import ImpactQueries
 from app.api.inputs import SCALARS
 from app.api.remediations import RemediationMutations, RemediationQueries
 from app.api.types import (
@@ -33,7 +34,7 @@ from graph_schema.kinds import KINDS, NodeKind
 
 
 @strawberry.type
-class Query(RemediationQueries, VersusQueries):
+class Query(ImpactQueries, RemediationQueries, VersusQueries):
     """The questions; ``queries`` answers them."""
 
     node: Node | None = field(resolver=queries.node)

@@ -47,7 +47,16 @@ class _Local:
         return _data(
             answer(
                 Request(query, dict(variables)),
-                lambda: Ask(container.store, None, lambda: source_statuses(container), None, stalled_after),
+                lambda: Ask(
+                    container.store,
+                    None,
+                    lambda: source_statuses(container),
+                    None,
+                    stalled_after,
+                    production=container.settings.environments.production,
+                    critical=container.settings.impact.critical,
+                    held=container.adjacencies,
+                ),
             )
         )
 

@@ -6,8 +6,6 @@ from array import array
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
-
 from graph_schema.values import Columns
 
 #: Evidence is the last thing in what is kept of a belief: JSON of [properties, evidence].
@@ -24,6 +22,8 @@ def filled(
 
 
 def _columns(types: str, batches: Iterable[Sequence[Sequence[Any]]]) -> list[array[int]]:
+    import numpy as np
+
     made: list[array[int]] = [array(type_) for type_ in types]
     for batch in batches:
         if not batch:

@@ -9,7 +9,9 @@ import pytest
 from graphql import GraphQLInterfaceType, GraphQLObjectType, is_introspection_type
 
 import app.api
+from app.answers.impact import Target
 from app.api import fields, ingesting, queries, remediations
+from app.api.impact import CountView, ImpactView
 from app.api.schema import schema, sdl
 from app.api.status import SourceStatus
 from app.api.versus import BEHIND as VERSUS
@@ -40,6 +42,9 @@ BEHIND: dict[str, type] = {
     "Evidence": Evidence,
     "IdentityAnswer": Explained,
     "Identifier": fields.IdentifierView,
+    "Impact": ImpactView,
+    "ImpactTarget": Target,
+    "KindCount": CountView,
     "Lineage": fields.LineageAnswer,
     "LineageNode": fields.LineageNode,
     "NodeConnection": queries.NodeConnection,
