@@ -17,8 +17,8 @@ from tests.benchmarks.causes.world import HISTORY, Data, Repo, Service, World
 
 SERVICES = 24
 _HUBS, _SOURCES, _LOOKUPS = 2, 9, 3
-_DAYS_BETWEEN_FAULTS = 0.8
-_CONFIRMED = 0.6
+_DAYS_BETWEEN_FAULTS = 1.6
+_CONFIRMED = 0.7
 
 
 def organisation(seed: int) -> Organisation:
@@ -43,13 +43,13 @@ def organisation(seed: int) -> Organisation:
                 code[number % len(code)],
                 serving[number % len(serving)],
                 reads,
-                checked=dice.random() < 0.5,
+                checked=dice.random() < 0.6,
                 quality=dice.uniform(0.75, 0.9),
                 lookup=dice.choice(lookups) if dice.random() < 0.4 else None,
                 base=f"base{number % 3}" if dice.random() < 0.4 else None,
                 canary=dice.random() < 0.3,
                 parameters={"lr": 0.01, "epochs": 20, "depth": 6},
-                configuration={"replicas": 3, "timeoutMs": 500, "threshold": 0.5},
+                configuration={"replicas": 3, "timeoutMs": 500, "threshold": 0.5, "strategy": "rolling"},
             )
         )
     releases = Releases(world, services)
@@ -70,8 +70,8 @@ def _data(world: World, name: str, every: float) -> Data:
     return Data(
         name,
         size=dice.uniform(1e6, 1e9),
-        checked=dice.random() < 0.6,
-        flaky=0.12 if dice.random() < 0.3 else 0.01,
+        checked=dice.random() < 0.8,
+        flaky=0.1 if dice.random() < 0.25 else 0.01,
         committed=dice.random() < 0.5,
         every=every,
     )
@@ -84,9 +84,9 @@ def _go_wrong(world: World) -> None:
     fault = Fault(
         len(world.faults),
         sort,
-        visible=dice.random() < 0.65,
+        visible=dice.random() < 0.8,
         hit=dice.uniform(0.6, 0.95),
-        late=dice.random() < 0.15,
+        late=dice.random() < 0.12,
     )
     world.faults.append(fault)
     world.wanted.setdefault(sort, []).append(fault)

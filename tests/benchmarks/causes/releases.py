@@ -8,7 +8,7 @@ from graph_schema.claims import Claim, Links
 from graph_schema.edges import EdgeKind
 from graph_schema.kinds import NodeKind
 from tests.benchmarks.causes.things import DAY, HOUR, MINUTE, OPERATIONAL, Fault, Sort, Thing, digest, named
-from tests.benchmarks.causes.world import Data, Service, World
+from tests.benchmarks.causes.world import Data, Repo, Service, World
 
 E, K = EdgeKind, NodeKind
 _QUALITY = ("PredictionDrift", "QualityLow", "ConversionDrop")
@@ -29,8 +29,8 @@ class Releases:
         for name in self.runtimes:
             world.later(world.wait(9), lambda n=name: self._relock(n))  # type: ignore[misc]
         for service in self.services:
-            world.later(world.wait(9), lambda s=service: self._reconfigure(s))  # type: ignore[misc]
-            world.later(world.wait(60), lambda s=service: self._by_itself(s))  # type: ignore[misc]
+            world.later(world.wait(14), lambda s=service: self._reconfigure(s))  # type: ignore[misc]
+            world.later(world.wait(150), lambda s=service: self._by_itself(s))  # type: ignore[misc]
 
     def _relock(self, name: str) -> None:
         fault = self.world.take(Sort.SERVING_RUNTIME) if self.world.chance(0.6) else None
@@ -44,16 +44,24 @@ class Releases:
         world = self.world
         if any(world.known(f) for f in version.carries):
             return
+        service.version = version
         id = named("oci.digest", f"sha256:{digest(world.seed, 'image', world.number(), size=32)}")
         properties = {"name": f"{service.name}:{world.number()}"}
         inputs = [(E.PACKAGED_IN, version), (E.CODE_FOR, world.head(service.serving))]
         image = world.make(K.ARTIFACT, id, "registry", properties, inputs)
         self._deploy(service, image, dict(service.configuration), canary=service.canary)
 
+    def rebuild(self, repo: Repo) -> None:
+        """Serving code has changed: many of its services get it at once, with the model that they have."""
+        for service in self.services:
+            if service.serving is repo and service.version is not None and self.world.chance(0.45):
+                after = self.world.dice.uniform(1, 6) * HOUR
+                self.world.later(after, lambda s=service: self.release(s, s.version))  # type: ignore[misc]
+
     def _reconfigure(self, service: Service) -> None:
         """The same image with another configuration; the next follows."""
         world, dice = self.world, self.world.dice
-        world.later(world.wait(9), lambda: self._reconfigure(service))
+        world.later(world.wait(14), lambda: self._reconfigure(service))
         if service.image is None or any(world.known(f) for f in service.image.carries):
             return
         fault = world.take(Sort.CONFIGURATION) if world.chance(0.4) else None
@@ -92,6 +100,8 @@ class Releases:
             and world.chance(0.05)
         ):
             fault = world.take(Sort.ROLLOUT)
+            if fault is not None:
+                configuration = {**configuration, "strategy": "recreate"}
         inputs = [(E.RUNTIME_OF, runtime)]
         if service.lookup is not None:
             inputs.append((E.INPUT_TO, service.lookup.version))
@@ -167,6 +177,6 @@ class Releases:
     def _by_itself(self, service: Service) -> None:
         """An incident that no change is behind; the next follows."""
         world = self.world
-        world.later(world.wait(60), lambda: self._by_itself(service))
+        world.later(world.wait(150), lambda: self._by_itself(service))
         if service.standing is not None and not service.standing.carries:
             world.incident(service, world.dice.choice(_OPERATION), "warning", None)

@@ -13,19 +13,11 @@ from tests.benchmarks.causes.things import DAY, HOUR, MINUTE, Fault, Sort, Thing
 from tests.benchmarks.causes.world import Data, Repo, Service, World, job_run_id, run_id
 
 E, K = EdgeKind, NodeKind
-_EVERY = {"training": 0.8, "serving": 1.5, "pipeline": 1.5}
-_SUBJECTS = (
-    "Refactor",
-    "Fix typo",
-    "Update docs",
-    "Tune",
-    "Bump version",
-    "Clean up",
-    "Add feature",
-    "Log more",
-)
+_EVERY = {"training": 1.3, "serving": 3.0, "pipeline": 2.5}
+_SUBJECTS = ("Refactor features", "Tune", "Bump version", "Clean up loading", "Add feature", "Rework loss")
+_TRIVIAL = ("Fix typo", "Update README", "docs: how to run", "Fix lint")
 #: How often a failed check shows bad data, and the data made from it.
-_SEEN, _SEEN_LATER = 0.75, 0.45
+_SEEN, _SEEN_LATER = 0.8, 0.5
 
 
 class Training:
@@ -62,7 +54,7 @@ class Training:
         factor = dice.gauss(1, 0.03)
         if dice.random() < 0.03:
             factor *= dice.choice((0.7, 1.4))
-        if fault is not None and dice.random() < 0.45:
+        if fault is not None and dice.random() < 0.5:
             factor *= dice.choice((0.5, 0.6, 0.75, 1.5, 1.9))
         data.drift += dice.gauss(0.002, 0.004)
         id = named("dvc.md5", digest(world.seed, data.name, world.number()))
@@ -106,12 +98,20 @@ class Training:
             sort = {"training": Sort.COMMIT, "serving": Sort.SERVING, "pipeline": Sort.PIPELINE}[repo.role]
             fault = world.take(sort)
         repo.carries -= fixed
-        world.commit(repo, "Fix what broke" if fixed else dice.choice(_SUBJECTS), fault)
+        world.commit(repo, "Fix what broke" if fixed else self._subject(fault is not None), fault)
         if repo.role == "training":
             for service in self.services:
-                if service.repo is repo and service.features is not None and dice.random() < 0.3:
+                if service.repo is repo and service.features is not None and dice.random() < 0.7:
                     world.later(dice.uniform(0.5, 3) * HOUR, lambda s=service: (self._run(s, "ci"), None)[1])  # type: ignore[misc]
+        if repo.role == "serving":
+            self.releases.rebuild(repo)
         world.later(world.wait(_EVERY[repo.role]), lambda: self.develop(repo))
+
+    def _subject(self, is_bad: bool) -> str:
+        """What a commit says of itself: what breaks things is rarely called a typo."""
+        dice = self.world.dice
+        trivial = dice.random() < (0.08 if is_bad else 0.4)
+        return dice.choice(_TRIVIAL if trivial else _SUBJECTS)
 
     # --- what trainings stand on ---------------------------------------------------------------------
 

@@ -32,7 +32,7 @@ DAYS = 150
 #: Incidents that begin before are history; people have confirmed some of their causes.
 HISTORY = START + 60 * DAY
 #: A tool that has not recorded an edge, as tools do.
-UNRECORDED = 0.015
+UNRECORDED = 0.004
 
 
 class Repo(msgspec.Struct):
@@ -76,6 +76,7 @@ class Service(msgspec.Struct):
     features: Thing | None = None
     standing: Thing | None = None
     image: Thing | None = None
+    version: Thing | None = None
     good: tuple[Thing, dict[str, Any]] | None = None
     revision: int = 0
     raised: set[int] = msgspec.field(default_factory=set)

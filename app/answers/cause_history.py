@@ -1,0 +1,182 @@
+"""What is usual: how runs, checks and sizes of one group went before, so that what is unusual stands out."""
+
+from __future__ import annotations
+
+import bisect
+import math
+import statistics
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import msgspec
+
+from app.answers.cause_graph import nodes_of
+from app.answers.last_good import SIBLINGS, along, time_of
+from app.answers.metrics import higher_is_better
+from app.answers.outcomes import BAD, GOOD
+from graph_schema.edges import EdgeKind
+from graph_schema.kinds import NodeKind
+from graph_schema.store import GraphStore
+from graph_schema.times import Micros
+from graph_schema.values import Direction, Node, Spaces
+
+E = EdgeKind
+#: Earlier values that one is compared with, at most and at least.
+_COMPARED, _LEAST = 20, 3
+#: Worse by more than this many median deviations, and by more than this share of the value.
+_DEVIATIONS, _TOLERANCE = 4.0, 0.01
+_MAD_TO_SIGMA = 1.4826
+
+
+class Groups(msgspec.Struct):
+    """``parents`` by member (an experiment, a job, a data set, a model), and members by parent."""
+
+    parents: dict[int, list[int]]
+    members: dict[int, list[int]]
+    nodes: dict[int, Node]
+
+    def siblings(self, handle: int) -> list[Node]:
+        """What belongs to the same groups, itself included."""
+        found = {m for parent in self.parents.get(handle, ()) for m in self.members.get(parent, ())}
+        return [self.nodes[member] for member in sorted(found) if member in self.nodes]
+
+
+def groups_of(
+    store: GraphStore, handles: Collection[int], at: Micros, known_at: Micros | None, spaces: Spaces
+) -> Groups:
+    """What these belong to, and what else belongs there and was there by then. Three store calls; of very
+    large groups only the members that were recorded last are read."""
+    parents: dict[int, list[int]] = {}
+    for step, _ in along(store, sorted(handles), Direction.UPSTREAM, E.HAS, known_at, spaces):
+        parents.setdefault(step.dst, []).append(step.src)
+    above = sorted({parent for each in parents.values() for parent in each})
+    members: dict[int, list[int]] = {}
+    for step, edge in along(store, above, Direction.DOWNSTREAM, E.HAS, known_at, spaces):
+        if edge.valid_from is None or edge.valid_from <= at:
+            members.setdefault(step.src, []).append(step.dst)
+    wanted = {member for each in members.values() for member in sorted(set(each))[-SIBLINGS:]}
+    return Groups(parents, members, nodes_of(store, wanted | set(handles), known_at, spaces))
+
+
+class RunHistory:
+    """Says of a run whether it went worse than those of its group before it."""
+
+    def __init__(self, groups: Groups, at: Micros) -> None:
+        self._groups = groups
+        self._at = at
+        self._values: dict[tuple[int, str], list[tuple[Micros, float]]] = {}
+        self._usual: dict[int, float] = {}
+        for parent, members in groups.members.items():
+            for handle in members:
+                self._note(parent, groups.nodes.get(handle))
+        for values in self._values.values():
+            values.sort()
+
+    def _note(self, parent: int, node: Node | None) -> None:
+        when = None if node is None else time_of(node)
+        if node is None or when is None or when > self._at:
+            return
+        for name, value in numbers(node.properties.get("metrics")).items():
+            self._values.setdefault((parent, name), []).append((when, value))
+
+    def bad(self, run: Node, metrics_only: bool = False) -> bool | None:
+        """Whether a run failed or did worse than those before it; None where that cannot be told."""
+        if run.properties.get("status") in BAD:
+            return None if metrics_only else True
+        worse = self.worse(run)
+        if worse is None:
+            return None if metrics_only or run.properties.get("status") not in GOOD else False
+        return bool(worse)
+
+    def worse(self, run: Node) -> list[str] | None:
+        """The metrics that are worse than before by more than they usually vary; None where there is nothing
+        to compare with."""
+        when = time_of(run)
+        told = False
+        found = []
+        for name, value in numbers(run.properties.get("metrics")).items():
+            higher = higher_is_better(name)
+            if higher is None or when is None:
+                continue
+            for parent in self._groups.parents.get(run.handle, ()):
+                values = self._values.get((parent, name), [])
+                before = [v for _, v in values[: bisect.bisect_left(values, (when, -math.inf))]][-_COMPARED:]
+                if len(before) < _LEAST:
+                    continue
+                told = True
+                middle = statistics.median(before)
+                spread = _MAD_TO_SIGMA * statistics.median(abs(v - middle) for v in before)
+                lost = middle - value if higher else value - middle
+                if lost > max(_DEVIATIONS * spread, _TOLERANCE * abs(middle)):
+                    found.append(f"{name} {value:g} after {middle:g}")
+        return found if told else None
+
+    def usual(self, run: Node) -> float:
+        """How often runs of its group are bad, with two of twenty assumed beforehand."""
+        parents = self._groups.parents.get(run.handle, ())
+        return max((self._share(parent) for parent in parents), default=0.1)
+
+    def _share(self, parent: int) -> float:
+        if parent not in self._usual:
+            nodes = [self._groups.nodes[m] for m in self._groups.members[parent] if m in self._groups.nodes]
+            told = [self.bad(n) for n in nodes if (time_of(n) or 0) <= self._at]
+            bad = sum(each is True for each in told)
+            self._usual[parent] = (bad + 1) / (sum(each is not None for each in told) + 20)
+        return self._usual[parent]
+
+
+def numbers(given: object) -> dict[str, float]:
+    """The values of a mapping that are finite numbers."""
+    if not isinstance(given, Mapping):
+        return {}
+    return {
+        str(name): float(value)
+        for name, value in given.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    }
+
+
+def size_of(version: Node, siblings: Iterable[Node]) -> tuple[float, float] | None:
+    """The factor from the size usual before to that of a data version, and the factor that is usual between
+    neighbours; None where too little is known."""
+    own, when = _size(version), time_of(version)
+    if own is None or when is None:
+        return None
+    dated = sorted(
+        (before, size)
+        for node in siblings
+        if node.handle != version.handle
+        and node.kind is NodeKind.DATASET_VERSION
+        and (before := time_of(node)) is not None
+        and before < when
+        and (size := _size(node)) is not None
+    )
+    sizes = [size for _, size in dated][-_COMPARED:]
+    if not sizes:
+        return None
+    if len(sizes) < _LEAST:
+        return own / sizes[-1], 1.5
+    usual = statistics.median(sizes[-7:])
+    spread = _MAD_TO_SIGMA * statistics.median(abs(math.log(size / usual)) for size in sizes)
+    return own / usual, math.exp(min(_DEVIATIONS * spread, 2.0))
+
+
+def _size(node: Node) -> float | None:
+    size = node.properties.get("size")
+    return float(size) if isinstance(size, int | float) and not isinstance(size, bool) and size > 0 else None
+
+
+def check_rates(checks: Sequence[Node]) -> dict[str, tuple[int, int]]:
+    """By name of a check: how often it failed, and how often it was made."""
+    found: dict[str, tuple[int, int]] = {}
+    for node in checks:
+        failed = check_failed(node)
+        if failed is not None:
+            bad, all_of = found.get(node.name, (0, 0))
+            found[node.name] = (bad + failed, all_of + 1)
+    return found
+
+
+def check_failed(check: Node) -> bool | None:
+    """Whether a check failed; None where it does not say."""
+    status = check.properties.get("status")
+    return True if status in BAD else False if status in GOOD else None

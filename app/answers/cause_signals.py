@@ -1,0 +1,314 @@
+"""What is known of each candidate: its fate elsewhere, checks, metrics, sizes, settings; read at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from app.answers import judged
+from app.answers.cause_graph import Link, arrivals, certainty, nodes_of, read, way
+from app.answers.cause_history import RunHistory, check_failed, check_rates, groups_of, size_of
+from app.answers.cause_pool import FAILING, Pool, brought_by, effective, is_derived, role_of
+from app.answers.cause_score import CheckSeen, Exposure, RunSeen, Setting, Signals
+from app.answers.last_good import SIBLINGS, LastGood, Stay, along, stays_of, time_of, troubles_of
+from app.answers.outcomes import BAD
+from app.lineage.differences import NOISE, of_properties
+from graph_schema.edges import FLOW_KINDS, EdgeKind
+from graph_schema.kinds import NodeKind
+from graph_schema.store import GraphStore
+from graph_schema.times import Micros
+from graph_schema.values import Direction, Node, Spaces
+
+E, K = EdgeKind, NodeKind
+_ENDS = frozenset({E.CHECKED_BY, E.IMPLICATED_IN})
+_MICROS = 1_000_000.0
+_SERVING = frozenset({K.DEPLOYMENT, K.ARTIFACT})
+#: Words by which alerts tell that a service does not run well, and that what it answers is not good.
+_OPERATION = (
+    "latency",
+    "error",
+    "crash",
+    "timeout",
+    "oom",
+    "memory",
+    "5xx",
+    "500",
+    "unavailable",
+    "down",
+    "restart",
+)
+_QUALITY = tuple("drift quality accuracy auc conversion prediction score bias precision".split())
+_SYMPTOM = 0.5
+#: So many states before with the same value make it one that is not changed lightly.
+_STEADY = 4
+#: So often was a value used before that it is nothing new; once may have been the same mistake.
+_ROUTINE = 2
+#: Subjects of commits that change no behaviour, by convention (conventionalcommits.org) or in plain words.
+_TRIVIAL = re.compile(r"^(docs|style|chore|test)\b.*:|\b(typo|readme|changelog|spelling|lint|whitespace)\b")
+#: Bookkeeping of a deployment that is no configuration.
+_NO_CONFIGURATION = ("environment", "service", "rollback", "status", "labels", "annotations")
+
+
+class Reader:
+    """Everything that is read once for all candidates of one question."""
+
+    def __init__(
+        self,
+        store: GraphStore,
+        subject: Node,
+        states: LastGood,
+        found: Pool,
+        at: Micros,
+        known_at: Micros | None,
+        spaces: Spaces,
+    ) -> None:
+        self.subject, self.states, self.pool, self.at = subject, states, found, at
+        starts = set(found.candidates) | found.ranged
+        self.region = read(
+            store, starts, Direction.DOWNSTREAM, FLOW_KINDS,
+            until=at, known_at=known_at, spaces=spaces, ends=_ENDS,
+        )  # fmt: skip
+        for handle in found.ranged:
+            for link in found.region.out.get(handle, ()):
+                if link.edge.kind is E.PRECEDES:
+                    self.region.out.setdefault(link.src, []).append(link)
+        self._read(store, known_at, spaces)
+        self.judgements = judged.earlier(store, subject, at, known_at, spaces)
+
+    def _read(self, store: GraphStore, known_at: Micros | None, spaces: Spaces) -> None:
+        reached = self.region.handles | self.pool.nodes.keys()
+        kinds = {label.handle: label.kind for label in store.labels(sorted(reached), known_at=known_at)}
+        of = {kind: [h for h in sorted(reached) if kinds.get(h) is kind] for kind in set(kinds.values())}
+        data = [h for h in self.pool.candidates if kinds.get(h) is K.DATASET_VERSION]
+        checked = {
+            link.src for h in of.get(K.CHECK, ()) for link in self.region.into.get(h, ())
+        }  # what else of their groups was checked tells how often such checks fail
+        runs = [*of.get(K.RUN, ()), *of.get(K.JOB_RUN, ())]
+        models = [h for h in self.pool.candidates if kinds.get(h) is K.MODEL_VERSION]
+        wanted = {*runs, *data, *models, *(h for h in checked if kinds.get(h) is K.DATASET_VERSION)}
+        self.groups = groups_of(store, wanted, self.at, known_at, spaces)
+        above = sorted({parent for each in self.groups.parents.values() for parent in each})
+        self._names = {each.handle: each.id for each in store.labels(above, known_at=known_at)}
+        self.history = RunHistory(self.groups, self.at)
+        self.runs = {h: self.groups.nodes[h] for h in runs if h in self.groups.nodes}
+        deployments = of.get(K.DEPLOYMENT, [])
+        self.stays = stays_of(store, deployments, self.at, known_at, spaces)
+        self.troubles = troubles_of(store, deployments, {self.subject.handle}, self.at, known_at, spaces)
+        self._read_checks(store, of.get(K.CHECK, []), known_at, spaces)
+
+    def _read_checks(
+        self, store: GraphStore, reached: Sequence[int], known_at: Micros | None, spaces: Spaces
+    ) -> None:
+        kin = [m for each in self.groups.members.values() for m in each[-SIBLINGS:]]
+        of_kin = along(store, kin, Direction.DOWNSTREAM, E.CHECKED_BY, known_at, spaces)
+        made = {step.dst for step, _ in of_kin} | set(reached)
+        checks = nodes_of(store, made, known_at, spaces)
+        before = {h: c for h, c in checks.items() if (time_of(c) or 0) <= self.at}
+        self.checks = {h: before[h] for h in reached if h in before}
+        self.rates = check_rates(list(before.values()))
+
+    # --- one candidate -------------------------------------------------------------------------------
+
+    def signals(self, handle: int, path: Sequence[Link]) -> Signals:
+        """What is known of one candidate."""
+        node = self.pool.nodes[handle]
+        since = effective(self.pool, handle) or self.at
+        reached = arrivals(self.region, handle, since)
+        own, others = self._exposures(reached, set(node.identifiers))
+        role = role_of(node, path, self.pool.nodes)
+        derived = node.kind is K.DATASET_VERSION and is_derived(self.pool, handle)
+        size = None
+        if node.kind is K.DATASET_VERSION:
+            size = size_of(node, self.groups.siblings(handle))
+        symptom, text = self._symptom(node, path)
+        return Signals(
+            sort="derived" if derived else node.kind.value,
+            certainty=certainty(path),
+            changed=None if self.states.good is None else self._changed(handle),
+            own=own,
+            others=others,
+            runs=self._runs(reached, handle),
+            checks=self._checks(reached, handle),
+            size=None if size is None else size[0],
+            spread=1.1 if size is None else size[1],
+            settings=self._settings(node),
+            brought=node.kind is K.COMMIT and self._brought(handle),
+            confirmed_kin=sum(self.judgements.lines[line] for line in self.lines(handle)),
+            lift=self.judgements.lift(self.subject.name, role),
+            symptom=symptom,
+            symptom_text=text,
+            trivial=node.kind is K.COMMIT and _is_trivial(node),
+        )
+
+    def lines(self, handle: int) -> list[str]:
+        """What a data or model version is a state of."""
+        return [self._names[parent] for parent in self.groups.parents.get(handle, ())]
+
+    def _changed(self, handle: int) -> bool:
+        good = self.states.good
+        # What failed beside its elder was not there yet when the elder was alone.
+        return self.pool.changed(handle) or (good is not None and self._late(handle, good.until))
+
+    def _late(self, handle: int, until: Micros | None) -> bool:
+        when = effective(self.pool, handle)
+        return until is not None and when is not None and when > until
+
+    def _exposures(
+        self, reached: dict[int, Micros], names: set[str]
+    ) -> tuple[list[Exposure], list[Exposure]]:
+        failing = {state.node.handle for state in self.states.failing}
+        earlier = {state.node.handle for state in self.states.earlier}
+        own, others = [], []
+        for handle, entered in reached.items():
+            stay = self.stays.get(handle)
+            if stay is None:
+                continue
+            if handle in failing:
+                own.append(Exposure((self.at - max(entered, stay.since)) / _MICROS, True))
+                continue
+            # What is known to have another cause says nothing of this one.
+            troubles = [
+                when
+                for when, incident in self.troubles.get(handle, ())
+                if not (causes := self.judgements.causes.get(incident)) or causes & names
+            ]
+            seen = _fate(stay, max(entered, stay.since), troubles, self.at)
+            if seen is not None:
+                (own if handle in earlier else others).append(seen)
+        return own, others
+
+    def _runs(self, reached: dict[int, Micros], handle: int) -> list[RunSeen]:
+        of_incident = self.subject.kind is K.INCIDENT
+        by_status = self.subject.properties.get("status") in BAD
+        seen = []
+        for other in reached:
+            run = self.runs.get(other)
+            if run is None or other in (handle, self.subject.handle):
+                continue
+            if by_status and not of_incident:
+                status = run.properties.get("status")
+                bad = True if status in BAD else None if status is None else False
+            else:
+                bad = self.history.bad(run, metrics_only=True)
+            if bad is not None:
+                seen.append(self._seen(run, bad))
+        if self.pool.nodes[handle].kind is K.RUN and handle in self.runs and of_incident:
+            bad = self.history.bad(self.runs[handle], metrics_only=True)
+            if bad is not None:
+                seen.append(self._seen(self.runs[handle], bad))
+        return seen
+
+    def _seen(self, run: Node, bad: bool) -> RunSeen:
+        group = min(self.groups.parents.get(run.handle, ()), default=run.handle)
+        return RunSeen(bad, self.history.usual(run), group)
+
+    def _checks(self, reached: dict[int, Micros], handle: int) -> list[CheckSeen]:
+        seen = []
+        for other in reached:
+            check = self.checks.get(other)
+            failed = None if check is None else check_failed(check)
+            if check is None or failed is None:
+                continue
+            bad, all_of = self.rates.get(check.name, (0, 0))
+            # Its own result is not what is usual.
+            usual = (bad - failed + 0.5) / (max(all_of - 1, 0) + 10)
+            direct = any(link.src == handle for link in self.region.into.get(other, ()))
+            seen.append(CheckSeen(check.name, failed, direct, usual))
+        return seen
+
+    def _settings(self, node: Node) -> list[Setting] | None:
+        if node.kind is K.DEPLOYMENT:
+            before = [state.node for state in self.states.earlier if state.node.kind is K.DEPLOYMENT]
+            return _settings(_configuration(node), [_configuration(each) for each in before])
+        if node.kind is not K.RUN:
+            return None
+        mine = _parameters(node)
+        when = time_of(node) or self.at
+        alike = [
+            other
+            for other in self.groups.siblings(node.handle)
+            if other.handle != node.handle
+            and other.kind is K.RUN
+            and (time_of(other) or self.at) < when
+            and other.name.rstrip("0123456789-_.") == node.name.rstrip("0123456789-_.")
+        ]
+        alike.sort(key=lambda other: (time_of(other) or 0, other.id), reverse=True)
+        held = [other for other in alike if self.pool.held.get(other.handle, 0) & ~FAILING]
+        return _settings(mine, [_parameters(other) for other in [*held, *alike][:20]])
+
+    def _brought(self, handle: int) -> bool:
+        return any(
+            link.edge.kind is E.INTRODUCED and link.dst in self.pool.candidates
+            for link in self.pool.region.out.get(handle, ())
+        )
+
+    def _symptom(self, node: Node, path: Sequence[Link]) -> tuple[float, str]:
+        if self.subject.kind is not K.INCIDENT:
+            return 0.0, ""
+        said = f"{self.subject.name} {self.subject.properties.get('summary', '')}".lower()
+        operation, quality = (any(word in said for word in words) for words in (_OPERATION, _QUALITY))
+        if operation == quality:
+            return 0.0, ""
+        way = [link for link in path if link.edge.kind is not E.PRECEDES]
+        into = self.pool.nodes.get(way[0].dst) if way else None
+        serves = node.kind in _SERVING or (into is not None and into.kind in _SERVING)
+        if node.kind is K.DATASET_VERSION:
+            serves = False
+        fits = serves if operation else not serves
+        what = "that the service does not run well" if operation else "that its answers are not good"
+        return (_SYMPTOM if fits else -_SYMPTOM), f"the alert says {what}"
+
+
+def _fate(stay: Stay, entered: Micros, troubles: Sequence[Micros], at: Micros) -> Exposure | None:
+    """How it went with a deployment that carried the change; None where it never stood with it."""
+    ended = min(at, stay.until if stay.until is not None else at)
+    if ended <= entered:
+        return None
+    after = [when for when in troubles if entered <= when <= at]
+    if after:
+        return Exposure((after[0] - entered) / _MICROS, True)
+    return Exposure((ended - entered) / _MICROS, False)
+
+
+def _is_trivial(commit: Node) -> bool:
+    """Whether a commit's own words say that it changes no behaviour."""
+    message = str(commit.properties.get("message") or commit.name).lower()
+    subject = message.partition("\n")[0]
+    return bool(_TRIVIAL.search(subject))
+
+
+def _parameters(run: Node) -> dict[str, Any]:
+    held = run.properties.get("params")
+    return {"params": held} if isinstance(held, dict) else {}
+
+
+def _configuration(deployment: Node) -> dict[str, Any]:
+    return {k: v for k, v in deployment.properties.items() if k not in _NO_CONFIGURATION}
+
+
+def _settings(mine: dict[str, Any], before: Sequence[dict[str, Any]]) -> list[Setting] | None:
+    """What differs from the state before, and whether that value was there at some time before."""
+    if not before or not mine:
+        return None
+    found = []
+    for each in of_properties(before[0], mine):
+        if each.weight > NOISE:
+            same = sum(all(d.path != each.path for d in of_properties(other, mine)) for other in before[1:])
+            steady = len(before) >= _STEADY and all(
+                all(d.path != each.path for d in of_properties(other, before[0]))
+                for other in before[:_STEADY]
+            )
+            path = each.path.removeprefix("params.")
+            found.append(Setting(path, each.left, each.right, same >= _ROUTINE, steady))
+    return found
+
+
+def origin(found: Pool, handle: int, at: Micros) -> Link | None:
+    """The commit that brought in a data version, as the first edge of its path."""
+    return brought_by(found, handle, at) if found.nodes[handle].kind is K.DATASET_VERSION else None
+
+
+def path_of(found: Pool, handle: int) -> list[Link]:
+    """The most certain way from a candidate to the subject."""
+    return way(found.paths, handle)

@@ -1,0 +1,243 @@
+"""Root causes of an incident, or of a run or job run that failed or did worse: ranked, each with its proof.
+
+A cause is named only where edges lead from it to the failure and all of it was there before the failure
+began. What is missing for more is said. The ranking is :mod:`app.answers.cause_score`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from app.answers import judged
+from app.answers.cause_graph import MAX_READ, Link, read
+from app.answers.cause_pool import FAILING, Pool, effective, gaps, pool, role_of
+from app.answers.cause_score import Weight, scores, shares, weigh
+from app.answers.cause_signals import Reader, origin, path_of
+from app.answers.last_good import LastGood, along, began, of_deployments, of_runs, stays_of
+from app.lineage.evidence import Evidence
+from graph_schema.edges import EdgeKind
+from graph_schema.errors import BadInput, NotFound
+from graph_schema.kinds import NodeKind
+from graph_schema.store import GraphStore
+from graph_schema.times import Micros
+from graph_schema.values import Direction, Edge, Node, Spaces
+from graph_schema.wording import counted
+
+E, K = EdgeKind, NodeKind
+SUBJECTS = (K.INCIDENT, K.RUN, K.JOB_RUN)
+MAX_FIRST = 50
+_RELEASED = (E.PACKAGED_IN, E.REGISTERED_AS, E.DEPLOYED_AS)
+
+
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """A change that may be the cause. ``score`` is its probability against the other candidates and what no
+    tool told of; ``at`` (microseconds) is when it was made. ``path`` leads to the subject; it begins with the
+    change or with the commit that brought it in, and is empty where the change is in the subject itself.
+    ``evidence`` has the largest share first. ``confirmed``: what people said of it, if they did."""
+
+    node: Node
+    score: float
+    at: Micros
+    path: list[Edge]
+    because: str
+    evidence: list[Evidence]
+    confirmed: bool | None = None
+    role: str = ""
+
+
+class CausesAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """``candidates``, the most probable first; what people rejected comes last. ``last_good`` is the state
+    that was compared with, ``last_good_because`` why it counts as good, or why there is none. ``missing``
+    says what would be needed to say more. ``total`` counts the candidates before the cut."""
+
+    subject: Node
+    last_good: Node | None
+    last_good_because: str
+    candidates: list[Cause]
+    missing: list[str]
+    total: int = 0
+
+
+def root_causes(
+    store: GraphStore,
+    handle: int,
+    first: int = 5,
+    known_at: Micros | None = None,
+    spaces: Spaces = None,
+) -> CausesAnswer:
+    """The most probable causes of a failure, with what speaks for and against each.
+
+    Only what was there before the failure began counts, also as evidence: the answer stays the same however
+    late it is asked. Raises NotFound, and BadInput for a thing that is no failure or a ``first`` out of 1 to
+    50.
+    """
+    if not 1 <= first <= MAX_FIRST:
+        raise BadInput(f"first is {first}; allowed are 1 to {MAX_FIRST}")
+    subject = store.get([handle], known_at=known_at, spaces=spaces)[0]
+    if subject is None:
+        raise NotFound("there is no such node at that time")
+    if subject.kind not in SUBJECTS:
+        allowed = ", ".join(kind.value for kind in SUBJECTS)
+        raise BadInput(f"{subject.id} is a {subject.kind}; causes are asked for of {allowed}")
+    at = began(subject)
+    if at is None:
+        return _nothing(subject, f"nobody says when {subject.name} began")
+    states = _states(store, subject, at, known_at, spaces)
+    if not states.failing:
+        return _nothing(subject, _unconnected(subject))
+    found = pool(store, subject, states, at, known_at, spaces)
+    reader = Reader(store, subject, states, found, at, known_at, spaces)
+    ranked = _ranked(reader, found, subject, at)
+    missing = _missing(found, reader, states, subject, ranked)
+    good = states.good
+    return CausesAnswer(
+        subject=subject,
+        last_good=None if good is None else good.node,
+        last_good_because=states.because,
+        candidates=ranked[:first],
+        missing=missing,
+        total=len(ranked),
+    )
+
+
+def _nothing(subject: Node, why: str) -> CausesAnswer:
+    return CausesAnswer(subject=subject, last_good=None, last_good_because=why, candidates=[], missing=[why])
+
+
+def _unconnected(subject: Node) -> str:
+    return (
+        f"nothing is implicated in {subject.name}: it names no deployment, model or data that Kinlore knows "
+        "(see the labels of its source, or kinlore incident open --implicates)"
+    )
+
+
+# --- the failing states and the last good one ---------------------------------------------------------
+
+
+def _states(
+    store: GraphStore, subject: Node, at: Micros, known_at: Micros | None, spaces: Spaces
+) -> LastGood:
+    if subject.kind is not K.INCIDENT:
+        return of_runs(store, [subject], at, known_at, spaces)
+    implicated = {
+        step.src
+        for step, edge in along(
+            store, [subject.handle], Direction.UPSTREAM, E.IMPLICATED_IN, known_at, spaces
+        )
+        if edge.valid_from is None or edge.valid_from <= at
+    }
+    if not implicated:
+        return LastGood(failing=[], earlier=[], good=None, because="")
+    nodes = [n for n in store.get(sorted(implicated), known_at=known_at, spaces=spaces) if n is not None]
+    deployments = [n.handle for n in nodes if n.kind is K.DEPLOYMENT]
+    released = [n.handle for n in nodes if n.kind in (K.ARTIFACT, K.MODEL_VERSION)]
+    if not deployments and released:
+        deployments = _stood(store, released, at, known_at, spaces)
+    if deployments:
+        return of_deployments(store, subject.handle, deployments, at, known_at, spaces)
+    return (
+        of_runs(store, nodes, at, known_at, spaces)
+        if nodes
+        else LastGood(failing=[], earlier=[], good=None, because="")
+    )
+
+
+def _stood(
+    store: GraphStore, released: Sequence[int], at: Micros, known_at: Micros | None, spaces: Spaces
+) -> list[int]:
+    """The deployments of a model or an image that stood when the incident began."""
+    region = read(
+        store, released, Direction.DOWNSTREAM, _RELEASED, until=at, known_at=known_at, spaces=spaces
+    )
+    stays = stays_of(store, sorted(region.handles), at, known_at, spaces)
+    return [handle for handle, stay in stays.items() if stay.until is None or stay.until > at]
+
+
+# --- ranking -------------------------------------------------------------------------------------------
+
+
+def _ranked(reader: Reader, found: Pool, subject: Node, at: Micros) -> list[Cause]:
+    said = _said(found, subject)
+    weighed = []
+    for handle in found.candidates:
+        weighed.append(weigh(reader.signals(handle, path_of(found, handle))))
+    causes = []
+    for handle, weights, score in zip(found.candidates, weighed, scores(weighed), strict=True):
+        causes.append(_cause(found, handle, weights, score, at, said.get(handle)))
+    order = {True: 0, None: 1, False: 2}
+    return sorted(causes, key=lambda cause: (order[cause.confirmed], -cause.score, cause.node.id))
+
+
+def _said(found: Pool, subject: Node) -> dict[int, bool]:
+    """What people said of the candidates as causes of this failure."""
+    verdicts = judged.of(subject)
+    if not verdicts:
+        return {}
+    return {
+        handle: verdicts[name] == judged.CONFIRMED
+        for handle in found.candidates
+        for name in found.nodes[handle].identifiers
+        if name in verdicts
+    }
+
+
+def _cause(
+    found: Pool, handle: int, weights: Sequence[Weight], score: float, at: Micros, confirmed: bool | None
+) -> Cause:
+    links = path_of(found, handle)
+    first = origin(found, handle, at)
+    node = found.nodes[handle]
+    evidence = [
+        Evidence(each.kind, each.text, share)
+        for each, share in zip(weights, shares(weights, score), strict=True)
+    ]
+    evidence.sort(key=lambda each: (-each.weight, each.text))
+    return Cause(
+        node=node,
+        score=score,
+        at=effective(found, handle) or at,
+        path=[link.edge for link in ([first] if first is not None else []) + links],
+        because=_because(evidence, confirmed),
+        evidence=evidence,
+        confirmed=confirmed,
+        role=_role(found, handle, links),
+    )
+
+
+def _role(found: Pool, handle: int, links: Sequence[Link]) -> str:
+    return role_of(found.nodes[handle], links, found.nodes)
+
+
+def _because(evidence: Sequence[Evidence], confirmed: bool | None) -> str:
+    said = {True: ["people confirmed it"], False: ["people rejected it"], None: []}[confirmed]
+    speaks = [each.text for each in evidence if each.weight > 0 and each.kind != "kind"]
+    return "; ".join([*said, *speaks[:3]]) or "it lies upstream, and nothing else speaks for it"
+
+
+# --- what is missing -----------------------------------------------------------------------------------
+
+
+def _missing(
+    found: Pool, reader: Reader, states: LastGood, subject: Node, ranked: Sequence[Cause]
+) -> list[str]:
+    told = []
+    if states.good is None:
+        told.append(f"no last good state to compare with: {states.because}")
+    elif not any(found.changed(h) and found.held.get(h, 0) & FAILING for h in found.paths):
+        told.append(f"nothing that Kinlore knows changed since {states.good.node.name}, the last good state")
+    if not ranked:
+        told.append("nothing upstream of it was there before it began")
+    told += gaps(found, subject)
+    if found.undated:
+        names = ", ".join(node.name for node in found.undated[:3])
+        told.append(f"nobody says when {counted(len(found.undated), 'thing')} upstream came to be: {names}")
+    if found.left_out:
+        told.append(f"{counted(found.left_out, 'older change')} upstream were not looked at")
+    if found.region.stopped or reader.region.stopped:
+        told.append(f"reading stopped after {MAX_READ:,} nodes; what lies beyond was not looked at")
+    hidden = found.region.hidden
+    if hidden:
+        told.append(f"{counted(hidden, 'thing')} upstream lie in spaces that you may not read")
+    return told
