@@ -95,13 +95,14 @@ def correlate(
     *,
     level: float = LEVEL,
     least: int = LEAST,
+    any_dependence: bool = True,
 ) -> Found:
     """Facts that go with failure more often than chance explains, at the level asked for.
 
     ``failed`` has one entry a subject; ``facts`` says which subjects (positions) bear each fact. A fact is
     tested if at least ``least`` subjects bear it, not all do, and it could be found at all: whether it is
     tested depends on how many bear it and how many failed, never on who. Facts of exactly the same subjects
-    are one test.
+    are one test. ``any_dependence`` chooses the correction, see :func:`adjusted`.
     """
     outcome = np.asarray(failed, dtype=bool)
     everyone, bad = len(outcome), int(outcome.sum())
@@ -118,7 +119,7 @@ def correlate(
     tests = list(groups.items())
     hits = [int(outcome[list(members)].sum()) for members, _ in tests]
     p = np.array([tail.of(hit, len(members)) for hit, (members, _) in zip(hits, tests, strict=True)])
-    q = adjusted(p)
+    q = adjusted(p, any_dependence=any_dependence)
     found = [
         _finding(outcome, members, same, hit, float(p[number]), float(q[number]))
         for number, (hit, (members, same)) in enumerate(zip(hits, tests, strict=True))

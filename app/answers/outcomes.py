@@ -78,20 +78,19 @@ def outcomes(
             if (status := node.properties.get("status")) in GOOD or status in BAD
         ]
     subjects = [node for node, _ in ended]
-    facts = _own(subjects)
+    bearers = list(enumerate(subjects))
+    around = _Around({}, [], False)
     reasons = []
     if subjects:
-        more, cut = _around(store, subjects, kind, moment, spaces)
-        for fact, members in more.items():
-            facts[fact].extend(members)
-        if cut:
+        around = _around(store, subjects, kind, moment, spaces)
+        if around.cut:
             reasons.append(f"only {MAX_REACHED:,} things upstream were looked at")
     if page.next is not None:
         reasons.append(f"only the newest {MAX_SUBJECTS:,} were looked at: narrow with where")
     return Outcomes(
         subjects=subjects,
         failed=[bad for _, bad in ended],
-        facts={fact: sorted(set(members)) for fact, members in facts.items()},
+        facts={**_own([*bearers, *around.runs]), **around.facts},
         left_out=len(page.items) - len(subjects),
         truncated_because="; ".join(reasons) or None,
     )
@@ -104,16 +103,16 @@ def _implicated(store: GraphStore, handles: Sequence[int], moment: Moment, space
     return {step.src for step in store.expand(handles, Direction.DOWNSTREAM, kinds, moment, spaces).steps}
 
 
-def _own(subjects: Sequence[Node]) -> defaultdict[Fact, list[int]]:
-    """Parameters and settings."""
+def _own(bearers: Iterable[tuple[int, Node]]) -> dict[Fact, list[int]]:
+    """Parameters and settings, by subject (position); the first that says something counts."""
     values: dict[tuple[str, str], dict[int, Any]] = defaultdict(dict)
-    for place, node in enumerate(subjects):
+    for place, node in bearers:
         for name, value in _flat("", node.properties.get("params") or {}):
-            values["parameter", name][place] = value
+            values["parameter", name].setdefault(place, value)
         for name in _SETTINGS:
             if node.properties.get(name) is not None:
-                values["setting", name][place] = node.properties[name]
-    facts: defaultdict[Fact, list[int]] = defaultdict(list)
+                values["setting", name].setdefault(place, node.properties[name])
+    facts: dict[Fact, list[int]] = {}
     for (kind, name), held in values.items():
         facts.update(facts_of_values(kind, name, held))
     return facts
@@ -129,9 +128,17 @@ def _flat(prefix: str, values: Any) -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{key}", value
 
 
+class _Around(msgspec.Struct, frozen=True):
+    """Facts from what lies around; for deployments the runs behind them, by position; whether it was cut."""
+
+    facts: dict[Fact, list[int]]
+    runs: list[tuple[int, Node]]
+    cut: bool
+
+
 def _around(
     store: GraphStore, subjects: Sequence[Node], kind: NodeKind, moment: Moment, spaces: Spaces
-) -> tuple[dict[Fact, list[int]], bool]:
+) -> _Around:
     """What lies upstream, and what the subjects belong to. Which subjects reach a node is a bit mask."""
     masks = {node.handle: 1 << place for place, node in enumerate(subjects)}
     direct = dict(masks)
@@ -169,6 +176,7 @@ def _around(
     named = _versions_of(store, nodes, reached, moment, spaces)
     code = {step.src for step in steps if step.kind is EdgeKind.CODE_FOR}
     facts: dict[Fact, int] = defaultdict(int)
+    runs: list[tuple[int, Node]] = []
     for handle, mask in reached.items():
         node = nodes.get(handle)
         if node is None or (leader[handle] != handle and leader[handle] in nodes):
@@ -183,11 +191,13 @@ def _around(
                 facts[Fact("runtime", "", f"{node.name} ({node.id[:18]})", handle)] |= mask
                 for name, value in _parts(node):
                     facts[Fact("runtime", name, f"= {value}")] |= mask
+        elif node.kind is NodeKind.RUN and deep:
+            runs += [(place, node) for place in _places(mask)]
     for handle, mask in owned.items():
         node = nodes.get(handle)
         if node is not None and node.kind in _PARENTS:
             facts[Fact(_PARENTS[node.kind], "", node.name, handle)] |= mask
-    return {fact: _places(mask) for fact, mask in facts.items()}, cut
+    return _Around({fact: _places(mask) for fact, mask in facts.items()}, runs, cut)
 
 
 def _spread(masks: dict[int, int], steps: Iterable[Step], same: Sequence[Step]) -> set[int]:
