@@ -97,7 +97,7 @@ def command(
         return OK
     limits = Thresholds(warn_above, fail_above)
     report = _report(context.find_root().params.get("config"), changes, limits)
-    _tell(report, as_json, markdown, around)
+    _tell(report, as_json, markdown)
     _leave(report, around)
     if comment is not None:
         _comment(report, around, comment, environ)
@@ -126,7 +126,7 @@ def _report(config: str | None, changes: Changes, limits: Thresholds) -> Report:
 # --- telling -----------------------------------------------------------------------------------------------
 
 
-def _tell(report: Report, as_json: bool, as_markdown: bool, around: Surroundings) -> None:
+def _tell(report: Report, as_json: bool, as_markdown: bool) -> None:
     import msgspec
 
     from app.gate.markdown import markdown
@@ -135,11 +135,8 @@ def _tell(report: Report, as_json: bool, as_markdown: bool, around: Surroundings
     for note in report.notes[:_NOTES]:
         say(f"note: {_plain(note)}")
     if report.problem is not None:
-        line = f"kinlore check: no verdict, nothing is failed for it: {_plain(report.problem)}"
+        line = f"kinlore check: no verdict, and no failure for it: {_plain(report.problem)}"
         say(click.style(line, fg="yellow"))
-        if around.where == "github":
-            # Shown on the page of the run.
-            say(f"::warning title=Kinlore::{_escaped(line)}")
     if as_json:
         print_json(msgspec.to_builtins(report))
     elif report.verdict is Verdict.QUIET:
@@ -163,7 +160,7 @@ def _show(report: Report) -> None:
     click.echo(heading)
     if report.summary:
         click.echo(f"  {_plain(report.summary)}")
-    _section("at risk", [_risk(risk) for risk in report.risks], _RISKS)
+    _at_risk(report)
     _section("what changes", [_change(change) for change in report.changes], _CHANGES)
     _section(
         "such changes have failed before",
@@ -178,10 +175,18 @@ def _show(report: Report) -> None:
     _section("ask", [each.name + (f" ({each.role})" if each.role else "") for each in report.owners], _OWNERS)
 
 
-def _risk(risk: Any) -> str:
+def _at_risk(report: Report) -> None:
     from app.cli.ids import spelled
 
-    return f"{spelled(risk.kind)} {clipped(risk.name, 50)}, {risk.contribution:.1f}: {risk.because}"
+    shown = [risk for risk in report.risks if risk.used][:_RISKS] or list(report.risks[:_RISKS])
+    several = report.several
+    lines = [
+        f"{spelled(each.kind)} {clipped(each.name, 50)}, {each.contribution:.1f}: {each.why(several)}"
+        for each in shown
+    ]
+    _section("at risk", lines, _RISKS)
+    if report.total > len(shown):
+        click.echo(f"  - … and {report.total - len(shown):,} more on the way there: --json shows all")
 
 
 def _change(change: Any) -> str:
@@ -202,11 +207,6 @@ def _section(head: str, lines: list[str], most: int) -> None:
 def _plain(text: str) -> str:
     """On one line, and nothing that a build system takes for a command of its own."""
     return clean(text).replace("##[", "## [").replace("##vso[", "## vso[").replace("::", ": :")
-
-
-def _escaped(text: str) -> str:
-    """As the data of a workflow command."""
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 # --- leaving something behind ------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ def check(ask: Ask, changes: Changes, thresholds: Thresholds) -> Report:
         summary=felt.summary,
         changes=tuple(each.change for each in known),
         risks=felt.risks,
-        total=len(felt.risks),
+        total=felt.total,
         owners=felt.owners,
         failures=tuple(failures),
         notes=(*notes, *felt.notes),

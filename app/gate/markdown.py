@@ -62,7 +62,7 @@ def markdown(report: Report) -> str:
         parts.append(f"No verdict on this change: {sentence(report.problem)}")
     if report.score is not None:
         parts.append(_lead(report))
-    parts += _risks(report.risks, report.total)
+    parts += _risks(report.risks, report.total, report.several)
     parts += _listed("What changes", [_change(each) for each in report.changes], _CHANGES)
     parts += _listed(
         "Ask",
@@ -95,18 +95,19 @@ def _lead(report: Report) -> str:
     return f"{said}**Score {report.score:.0f} of 100**{allowed}"
 
 
-def _risks(risks: Iterable[Risk], total: int) -> list[str]:
+def _risks(risks: Iterable[Risk], total: int, several: bool) -> list[str]:
     listed = list(risks)
     if not listed:
         return []
     rows = ["| at risk | why | share |", "| --- | --- | ---: |"]
+    shown = [each for each in listed if each.used][:_RISKS] or listed[:_RISKS]
     rows += [
-        f"| {_kind(each.kind)} {code(each.name)} | {sentence(each.because)} | {each.contribution:.1f} |"
-        for each in listed[:_RISKS]
+        f"| {_kind(each.kind)} {code(each.name)} | {sentence(each.why(several))} | {each.contribution:.1f} |"
+        for each in shown
     ]
     text = "\n".join(rows)
-    more = total - min(len(listed), _RISKS)
-    return [text, f"… and {counted(more, 'thing')} more"] if more > 0 else [text]
+    more = total - len(shown)
+    return [text, f"… and {counted(more, 'thing')} more on the way"] if more > 0 else [text]
 
 
 def _kind(kind: str) -> str:

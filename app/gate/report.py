@@ -33,6 +33,10 @@ class Thresholds(msgspec.Struct, frozen=True):
         return Verdict.QUIET
 
 
+#: What stands between a change and what people use: where only this is at risk, nobody is hurt.
+_BETWEEN = frozenset({"DATASET_VERSION", "RUN", "JOB_RUN"})
+
+
 class Risk(msgspec.Struct, frozen=True):
     """Something that was made from what changes: how much it adds to the score, why, and which of the
     changes leads there."""
@@ -43,6 +47,15 @@ class Risk(msgspec.Struct, frozen=True):
     contribution: float
     because: str
     change: str | None = None
+
+    @property
+    def used(self) -> bool:
+        """Whether somebody may use it: a deployment, a model, what was packaged."""
+        return self.kind not in _BETWEEN
+
+    def why(self, several: bool) -> str:
+        """Why it is at risk; of ``several`` changes, through which."""
+        return f"{self.because}, through {self.change}" if several and self.change else self.because
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -94,3 +107,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     tried: tuple[Tried, ...] = ()
     notes: tuple[str, ...] = ()
     problem: str | None = None
+
+    @property
+    def several(self) -> bool:
+        """Whether several changes lead to what is at risk."""
+        return len({risk.change for risk in self.risks}) > 1

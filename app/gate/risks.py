@@ -17,17 +17,15 @@ MAX_STATES, MAX_INCIDENTS = 40, 10
 _ROOTS = 20
 #: How many of an incident's likely causes count.
 _CAUSES = 3
-#: Where only these are at risk, nothing is that anybody uses.
-_UNUSED = frozenset({"DATASET_VERSION", "RUN", "JOB_RUN"})
 
 _TARGETS = """query($ids: [ID!]!) {
-  impact(ids: $ids) {
+  impact(ids: $ids, first: 1000) {
     targets { node { id kind ... on ModelVersion { aliases { current } } } path { from } }
   }
 }"""
 _IMPACT = """query($ids: [ID!]!) {
   impact(ids: $ids) {
-    score summary complete truncatedBecause
+    score summary total complete truncatedBecause
     targets { contribution because node { id kind name } path { from } }
     owners { role owner { id name } }
   }
@@ -40,6 +38,7 @@ class Impact(msgspec.Struct, frozen=True):
     score: float
     summary: str
     risks: tuple[Risk, ...]
+    total: int
     owners: tuple[Owner, ...]
     notes: tuple[str, ...]
 
@@ -53,7 +52,7 @@ def impact(ask: Ask, found: Sequence[Found]) -> Impact:
     notes: list[str] = []
     of = _starts(ask, found, notes)
     if not of:
-        return Impact(0.0, "", (), (), ())
+        return Impact(0.0, "", (), 0, (), ())
     answer = ask(_IMPACT, {"ids": list(of)})["impact"]
     if not answer["complete"]:
         notes.append(f"impact is not complete: {answer['truncatedBecause']}")
@@ -73,14 +72,17 @@ def impact(ask: Ask, found: Sequence[Found]) -> Impact:
         each["owner"]["id"]: Owner(each["owner"]["id"], each["owner"]["name"], each["role"])
         for each in answer["owners"]
     }
-    # What runs is what people look for; the answer's order otherwise.
-    risks.sort(key=lambda risk: risk.kind != "DEPLOYMENT")
-    return Impact(answer["score"], answer["summary"], tuple(risks), tuple(owners.values()), tuple(notes))
+    # What is in use is what people look for; the answer's order otherwise.
+    risks.sort(key=lambda risk: (not risk.used, risk.kind != "DEPLOYMENT"))
+    total = answer["total"] - (len(answer["targets"]) - len(risks))
+    return Impact(
+        answer["score"], answer["summary"], tuple(risks), total, tuple(owners.values()), tuple(notes)
+    )
 
 
 def in_use(risks: Sequence[Risk]) -> bool:
     """Whether something is at risk that somebody may use: a deployment, a model, what was packaged."""
-    return any(risk.kind not in _UNUSED for risk in risks)
+    return any(risk.used for risk in risks)
 
 
 def _starts(ask: Ask, found: Sequence[Found], notes: list[str]) -> dict[str, str]:
