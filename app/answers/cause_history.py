@@ -25,6 +25,8 @@ _COMPARED, _LEAST = 20, 3
 #: Worse by more than this many median deviations, and by more than this share of the value.
 _DEVIATIONS, _TOLERANCE = 4.0, 0.01
 _MAD_TO_SIGMA = 1.4826
+#: The share of earlier values that is taken for good, and how much less than all of them these vary.
+_BETTER, _HALF = 0.7, 1.6
 
 
 class Groups(msgspec.Struct):
@@ -103,8 +105,7 @@ class RunHistory:
                 if len(before) < _LEAST:
                     continue
                 told = True
-                middle = statistics.median(before)
-                spread = _MAD_TO_SIGMA * statistics.median(abs(v - middle) for v in before)
+                middle, spread = _well(before, higher)
                 lost = middle - value if higher else value - middle
                 if lost > max(_DEVIATIONS * spread, _TOLERANCE * abs(middle)):
                     found.append(f"{name} {value:g} after {middle:g}")
@@ -122,6 +123,13 @@ class RunHistory:
             bad = sum(each is True for each in told)
             self._usual[parent] = (bad + 1) / (sum(each is not None for each in told) + 20)
         return self._usual[parent]
+
+
+def _well(values: Sequence[float], higher: bool) -> tuple[float, float]:
+    """Middle and spread of the better part of some values: what went badly before sets no standard."""
+    better = sorted(values, reverse=higher)[: max(_LEAST, round(_BETTER * len(values)))]
+    middle = statistics.median(better)
+    return middle, _HALF * _MAD_TO_SIGMA * statistics.median(abs(v - middle) for v in better)
 
 
 def numbers(given: object) -> dict[str, float]:

@@ -33,6 +33,8 @@ PRIORS = {
 UNTOLD = 0.0
 #: That a bad thing shows at all in one deployment that carries it; incidents a day of one that is well.
 _SHOWS, _RATE = 0.7, 1 / 40
+#: That a release fails whatever it carries; how far the fates of other deployments count.
+_RELEASE, _ELSEWHERE = 0.08, 0.8
 #: The delay of an incident: mostly hours, sometimes days (two exponential distributions: share and mean).
 _DELAYS = ((0.7, 8 * HOUR), (0.3, 3 * DAY))
 #: That offline metrics show a bad thing at all; that one run shows it then.
@@ -49,10 +51,12 @@ _MOST = 6.0
 
 class Exposure(msgspec.Struct, frozen=True):
     """A deployment that carried the change. ``seconds``: from when it carried it to its first incident after
-    that, else to the end of its time there. ``failed``: whether that incident came."""
+    that, else to the end of its time there. ``failed``: whether that incident came. ``age``: seconds from its
+    release to then; every release is a risk of its own."""
 
     seconds: float
     failed: bool
+    age: float | None = None
 
 
 class RunSeen(msgspec.Struct, frozen=True):
@@ -187,10 +191,15 @@ def shown(seconds: float) -> float:
 def exposure(seen: Exposure) -> float:
     """Log of the likelihood ratio of one deployment's fate: bad against harmless."""
     if not seen.failed:
-        return math.log(1 - _SHOWS * shown(seen.seconds))
-    density = _SHOWS * sum(share / mean * math.exp(-seen.seconds / mean) for share, mean in _DELAYS)
-    usual = _RATE / DAY
-    return math.log((density + usual) / usual)
+        usual = 0.0 if seen.age is None else _RELEASE * shown(seen.age)
+        return math.log((1 - _SHOWS * shown(seen.seconds)) / (1 - usual))
+    usual = _RATE / DAY + (0.0 if seen.age is None else _RELEASE * _density(seen.age))
+    return math.log((_SHOWS * _density(seen.seconds) + usual) / usual)
+
+
+def _density(seconds: float) -> float:
+    """How probable it is, a second, that a failure which will come comes then."""
+    return sum(share / mean * math.exp(-seconds / mean) for share, mean in _DELAYS)
 
 
 def _time(signals: Signals) -> list[Weight]:
@@ -213,12 +222,16 @@ def _elsewhere(signals: Signals) -> list[Weight]:
     found = []
     bad = [each for each in signals.others if each.failed]
     good = [each for each in signals.others if not each.failed]
+    weights = [_ELSEWHERE * sum(map(exposure, each)) for each in (bad, good)]
+    # What speaks for and against is weighed as a whole, so that neither is lost in the limit.
+    whole = sum(weights)
+    scale = 1.0 if abs(whole) <= _MOST else _MOST / abs(whole)
     if bad:
         text = f"{_many(len(bad), 'other deployment')} with it failed too"
-        found.append(Weight("elsewhere", _capped(0.6 * sum(map(exposure, bad))), text))
+        found.append(Weight("elsewhere", scale * weights[0], text))
     if good:
         text = f"{_many(len(good), 'other deployment')} with it had no incident"
-        found.append(Weight("elsewhere", _capped(0.6 * sum(map(exposure, good))), text))
+        found.append(Weight("elsewhere", scale * weights[1], text))
     return found
 
 

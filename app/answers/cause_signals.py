@@ -25,20 +25,8 @@ _ENDS = frozenset({E.CHECKED_BY, E.IMPLICATED_IN})
 _MICROS = 1_000_000.0
 _SERVING = frozenset({K.DEPLOYMENT, K.ARTIFACT})
 #: Words by which alerts tell that a service does not run well, and that what it answers is not good.
-_OPERATION = (
-    "latency",
-    "error",
-    "crash",
-    "timeout",
-    "oom",
-    "memory",
-    "5xx",
-    "500",
-    "unavailable",
-    "down",
-    "restart",
-)
-_QUALITY = tuple("drift quality accuracy auc conversion prediction score bias precision".split())
+_OPERATION = ("latency", "error", "crash", "timeout", "oom", "memory", "5xx", "500", "unavailable", "restart")
+_QUALITY = ("drift", "quality", "accuracy", "auc", "conversion", "prediction", "bias", "precision")
 _SYMPTOM = 0.5
 #: So many states before with the same value make it one that is not changed lightly.
 _STEADY = 4
@@ -267,8 +255,8 @@ def _fate(stay: Stay, entered: Micros, troubles: Sequence[Micros], at: Micros) -
         return None
     after = [when for when in troubles if entered <= when <= at]
     if after:
-        return Exposure((after[0] - entered) / _MICROS, True)
-    return Exposure((ended - entered) / _MICROS, False)
+        return Exposure((after[0] - entered) / _MICROS, True, (after[0] - stay.since) / _MICROS)
+    return Exposure((ended - entered) / _MICROS, False, (ended - stay.since) / _MICROS)
 
 
 def _is_trivial(commit: Node) -> bool:
