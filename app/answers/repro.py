@@ -180,12 +180,15 @@ def _by_dvc(each: Input, md5: str, path: str, commit: Node, repository: Node, kn
     """``dvc get`` takes the very version from the commit that introduced it, whatever file of DVC's holds
     it there; the checked-out commit is often the one before that."""
     same = known.repository is not None and known.repository.id == repository.id
-    # From the clone itself nothing but its remote can be read; a local original has its cache too.
-    source = "." if same and not parse(repository.id).value.startswith("file:") else address(repository)
+    take = f"dvc get --force --rev {parse(commit.id).value} --out {_word(path)}"
+    sources = ["." if same else _word(address(repository))]
+    if same and parse(repository.id).value.startswith("file:"):
+        # Without a remote of DVC's the data lies in the cache of the original only.
+        sources.append(_word(address(repository)))
     folder = posixpath.dirname(path)
     commands = [
         *([f"mkdir -p {_word(folder)}"] if folder else []),
-        f"dvc get --force --rev {parse(commit.id).value} --out {_word(path)} {_word(source)} {_word(path)}",
+        " || ".join(f"{take} {source} {_word(path)}" for source in sources),
     ]
     if not md5.endswith(".dir"):
         commands.append(f"echo {shlex.quote(f'{md5}  {path}')} | md5sum --check")

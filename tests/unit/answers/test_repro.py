@@ -137,7 +137,8 @@ def test_data_of_another_repository_and_of_one_without_a_remote() -> None:
     theirs = recipe(known(inputs=[Input(node=folder, path="splits", commit=COMMIT, repository=other)]))
 
     assert commands(mine, "code")[0] == "git clone /srv/churn churn"
-    assert commands(mine, "data")[0] == f"dvc get --force --rev {SHA} --out raw.csv /srv/churn raw.csv"
+    take = f"dvc get --force --rev {SHA} --out raw.csv"
+    assert commands(mine, "data")[0] == f"{take} . raw.csv || {take} /srv/churn raw.csv"
     assert commands(theirs, "data") == [
         f"dvc get --force --rev {SHA} --out splits https://git.example.com/acme/registry splits"
     ]
