@@ -45,6 +45,16 @@ class Source(msgspec.Struct, frozen=True):
     space: str = "default"
 
 
+#: Sources of tags that were inferred, one for each space. They are no part of the state digest: they are
+#: worked out beside ingestion, whenever there is time.
+INFERRED = "kinlore.tags"
+
+
+def is_inferred(source: str) -> bool:
+    """Whether a source, by its name, says only what was inferred."""
+    return source == INFERRED or source.startswith(f"{INFERRED}@")
+
+
 RuleKey = tuple[str, str]
 """A rule, and the key of the claims that it reads."""
 

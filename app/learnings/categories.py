@@ -6,6 +6,8 @@ A category is given where its phrases come to enough, and to clearly more than t
 is. A text that asks for something, or is about documentation, tells of no failure.
 """
 
+# ruff: noqa: E501 - a pattern in one line is easier to read than in three
+
 from __future__ import annotations
 
 import re
@@ -150,7 +152,9 @@ _NO_FAILURE = re.compile(
     r"|spelling|please add|add support|support for|wrong description|allow (?:use|users?)|question)\b",
     re.IGNORECASE,
 )
-_TEMPLATE = re.compile(r"\btag:(?:doc|feature)_template\b|submitting a tensorflow documentation issue", re.IGNORECASE)
+_TEMPLATE = re.compile(
+    r"\btag:(?:doc|feature)_template\b|submitting a tensorflow documentation issue", re.IGNORECASE
+)
 _ERROR_LINE = re.compile(
     r"(?:\b\w*(?:Error|Exception)\b\s*[:(]|\berror:|\bfatal\b|\bFAILED\b|Check failed|what\(\):).{0,300}",
     re.IGNORECASE,

@@ -217,7 +217,7 @@ def _ranged(tx: ManagedTransaction, query: str) -> Iterator[list[Any]]:
         yield from rows(tx, query, low=low, high=low + _ITEMS)
 
 
-def _state_lines(tx: ManagedTransaction) -> Iterator[bytes]:
+def _state_lines(tx: ManagedTransaction) -> Iterator[bytes | None]:
     texts = dict(_ranged(tx, _TEXTS))
     names = {sid: name for sid, (name, _, _) in source_names(tx).items()}
     origins = origin_names(tx)

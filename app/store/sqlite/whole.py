@@ -89,7 +89,7 @@ def open_references(db: sqlite3.Connection) -> list[str]:
     return found
 
 
-def state_lines(db: sqlite3.Connection) -> Iterator[bytes]:
+def state_lines(db: sqlite3.Connection) -> Iterator[bytes | None]:
     """Everything that belongs to the state, a line each, in any order."""
     texts: dict[int, str] = dict(db.execute("SELECT iid, text FROM ident"))
     names = {sid: name for sid, (name, _, _) in source_names(db).items()}
