@@ -92,20 +92,25 @@ class _Reader:
         alike: dict[str, list[int]] = defaultdict(list)
         readers: dict[str, list[int]] = defaultdict(list)
         for run, m in facts.items():
+            if _unfinished(runs[run]) is not None:
+                continue
             if m.seed is not None:
                 alike[m.setup].append(run)
             for model in runs[run].properties.get("modelInputs") or ():
                 readers[str(model)].append(run)
         done = []
         for handle in entries:
-            mine = {run for run in own[handle] if run in facts}
+            made = [run for run in own[handle] if run in facts]
+            mine = {run for run in made if _unfinished(runs[run]) is None}
             mine.update(*(alike[facts[run].setup] for run in tuple(mine) if facts[run].seed is not None))
             if handle in makers:
                 mine.update(*(readers[model] for model in makers[handle].logged if model in readers))
             # A sweep holds the runs that measured; itself it measured nothing.
             if asked.get(handle) is None and known[handle].kind is NodeKind.RUN and not facts[handle].metrics:
                 continue
-            missing = None if mine else "which run made it is unknown"
+            missing = None
+            if not mine:
+                missing = _unfinished(runs[made[0]]) if made else "which run made it is unknown"
             done.append(Entry(handle, [facts[run] for run in sorted(mine)], missing))
         return Measured(done, "; ".join(reasons) or None)
 
@@ -205,6 +210,14 @@ class _Reader:
 class _Makers(msgspec.Struct, frozen=True):
     runs: set[int]
     logged: set[str]
+
+
+def _unfinished(run: Node) -> str | None:
+    """Why what a run measured is not final; None where it is, or nobody says."""
+    status = run.properties.get("status")
+    if status in ("FAILED", "KILLED", "ABORTED"):
+        return f"its run was {status.lower()}" if status != "FAILED" else "its run failed"
+    return "its run has not ended" if status in ("RUNNING", "SCHEDULED") else None
 
 
 def _measurement(run: Node, inputs: Mapping[int, set[str]], code: Collection[int]) -> Measurement:
