@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from app.embeddings.background import Background, Model
 from app.errors import ConfigError, NoGraphYet
 from app.settings import Loaded, Settings, StoreSettings
 from graph_schema.errors import BadInput
@@ -57,6 +58,7 @@ class Container:
         self._store: GraphStore | None = None
         self._inbox: Inbox | None = None
         self._adjacencies: Adjacencies | None = None
+        self._model: Model | None = None
 
     @property
     def settings(self) -> Settings:
@@ -94,6 +96,28 @@ class Container:
 
             self._adjacencies = Adjacencies(self.store)
         return self._adjacencies
+
+    @property
+    def model(self) -> Model:
+        """What compares meanings. It is loaded when somebody wants it, never by looking at it."""
+        if self._model is None:
+            self._model = Model(self._embedding_model())
+        return self._model
+
+    def embedding(self) -> Background:
+        """What keeps failures at hand and embeds them, and what search looks for; to be started."""
+        from app.embeddings.vectors import NodeVectors
+        from app.learnings.keeping import FailureVectors
+
+        failures = FailureVectors(self.store)
+        nodes = NodeVectors(self.store, self.settings.embeddings.nodes)
+        return Background(self.model, (failures, nodes), failures.prepare)
+
+    def _embedding_model(self) -> str | None:
+        name = self.settings.embeddings.model
+        folder = self.loaded.folder / name
+        # A path is relative to the settings; a name is the model's own.
+        return str(folder) if name and folder.is_dir() else name or None
 
     @property
     def receivers(self) -> list[Source]:

@@ -123,6 +123,14 @@ class JobSettings(_Section):
         return text
 
 
+class EmbeddingSettings(_Section):
+    """``[embeddings]``: the model that compares meanings, by name or folder; empty for none. ``nodes``: of
+    how many nodes search knows the meaning, the newest first."""
+
+    model: str = "all-MiniLM-L6-v2"
+    nodes: int = Field(100_000, ge=0)
+
+
 class RunSettings(_Section):
     """``[runs]``: after how long a run that is still RUNNING and not heard of counts as stalled."""
 
@@ -205,6 +213,7 @@ class Settings(_Section):
     impact: ImpactSettings = ImpactSettings()
     jobs: JobSettings = JobSettings()
     runs: RunSettings = RunSettings()
+    embeddings: EmbeddingSettings = EmbeddingSettings()
     bounds: tuple[BoundSettings, ...] = ()
     notify: tuple[NotifySettings, ...] = ()
 

@@ -72,6 +72,7 @@ class _Service:
             production=self.container.settings.environments.production,
             critical=self.container.settings.impact.critical,
             held=self.container.adjacencies,
+            model=self.container.model,
         )
 
     async def graphql(self, request: Request) -> Response:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from graphql.pyutils import Path
 
+from app.embeddings.background import Model
 from app.lineage.aliases import Stay, moves_of, stays
 from app.lineage.closure import classes
 from app.lineage.stalled import STALLED_AFTER, marked
@@ -37,7 +38,8 @@ class Jobs(Protocol):
 class Ask:
     """One root field's view of the graph: the store, who asks, and the moment they ask about.
 
-    ``production``: names of environments; ``critical``: labels of what is; ``held``: the graph in memory.
+    ``production``: names of environments; ``critical``: labels of what is; ``held``: the graph in memory;
+    ``model``: what compares meanings.
     """
 
     def __init__(
@@ -51,11 +53,13 @@ class Ask:
         production: Collection[str] = PRODUCTION,
         critical: Collection[str] = CRITICAL,
         held: Adjacencies | None = None,
+        model: Model | None = None,
     ) -> None:
         self.store = store
         self.production = production
         self.critical = critical
         self.held = held
+        self.model = Model(None) if model is None else model
         self.jobs = jobs
         self.stalled_after = stalled_after
         self.spaces = spaces

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
 
@@ -13,6 +11,7 @@ from strawberry.types.nodes import SelectedField
 
 from app.api.fields import Ask, Context, LineageAnswer
 from app.api.inputs import DateTime, NodeOrder, PropertyFilter
+from app.api.searching import Place, place_of, ranking
 from app.lineage.compare import Comparison
 from app.lineage.compare import compare as comparison
 from app.lineage.lookup import find_one
@@ -28,7 +27,6 @@ from graph_schema.values import Direction, Filter, Moment, Node, Ordering
 MAX_IDS = 200
 MAX_FIND = 500
 MAX_SEARCH = 100
-MAX_SEARCHED = 1_000
 MAX_TYPED = 2_000
 MAX_TABLE = 50_000
 _MAX_INT = 2**31 - 1
@@ -185,37 +183,17 @@ def search(
     """``Query.search``. Its cursor is a place in the ranking."""
     ask = _ask(info)
     most = _bounded(first, 20, MAX_SEARCH)
-    start = _place(after)
-    hits = ask.store.search_text(text, kinds or [], start + most + 1, spaces=ask.spaces)
-    shown = [hit.handle for hit in hits[start : start + most]]
+    place = place_of(after or None, ask.model.now() is not None)
+    ranked = ranking(ask, text, kinds or [], place, most + 1)
+    shown = ranked[place.start : place.start + most]
     found = ask.readable(shown)
     edges = [
-        NodeEdge(_cursor(start + place + 1), found[handle])
-        for place, handle in enumerate(shown)
+        NodeEdge(Place(number, place.by_meaning).cursor, found[handle])
+        for number, handle in enumerate(shown, place.start + 1)
         if handle in found
     ]
-    return NodeConnection(
-        edges, PageInfo(len(hits) > start + most, _cursor(start + len(shown)) if shown else None)
-    )
-
-
-def _cursor(place: int) -> str:
-    return base64.urlsafe_b64encode(f"place {place}".encode()).decode()
-
-
-def _place(cursor: str | None) -> int:
-    if cursor is None or cursor is strawberry.UNSET:
-        return 0
-    try:
-        word, _, number = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
-        place = int(number) if word == "place" else -1
-    except (binascii.Error, ValueError):
-        place = -1
-    if place < 0:
-        raise BadInput(f"{cursor[:80]!r} is no cursor of a search")
-    if place > MAX_SEARCHED:
-        raise BadInput(f"a search shows its best {MAX_SEARCHED:,}: make the text more exact")
-    return place
+    end = Place(place.start + len(shown), place.by_meaning)
+    return NodeConnection(edges, PageInfo(len(ranked) > end.start, end.cursor if shown else None))
 
 
 def lineage(

@@ -16,6 +16,7 @@ from app.api.execute import LevelByLevel, batched
 from app.api.impact import ImpactQueries
 from app.api.inputs import SCALARS
 from app.api.remediations import RemediationMutations, RemediationQueries
+from app.api.similar import SimilarQueries
 from app.api.types import (
     Alias,
     Asked,
@@ -34,7 +35,7 @@ from graph_schema.kinds import KINDS, NodeKind
 
 
 @strawberry.type
-class Query(ImpactQueries, RemediationQueries, VersusQueries):
+class Query(ImpactQueries, RemediationQueries, SimilarQueries, VersusQueries):
     """The questions; ``queries`` answers them."""
 
     node: Node | None = field(resolver=queries.node)
@@ -47,7 +48,8 @@ class Query(ImpactQueries, RemediationQueries, VersusQueries):
     )
     find: NodeConnection = field(resolver=queries.find)
     search: NodeConnection = field(
-        "Full text: names, identifiers, property texts. Best first.", resolver=queries.search
+        "Names, identifiers, property texts: by words and, where a model is there, by meaning. Best first.",
+        resolver=queries.search,
     )
     lineage: Lineage = field(
         "What the thing came from and what it feeds, nearest first. Hops are negative upstream.\n"

@@ -17,6 +17,9 @@ class Client(Protocol):
     def ask(self, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         """The data. Raises RemoteError with the code that the answer gave, ServerUnreachable, StoreError."""
 
+    def wait_for_model(self, seconds: float) -> None:
+        """Let the model that compares meanings be loaded for so many seconds; a server has done so."""
+
 
 @contextmanager
 def connected(config: str | None) -> Iterator[Client]:
@@ -56,14 +59,24 @@ class _Local:
                     production=container.settings.environments.production,
                     critical=container.settings.impact.critical,
                     held=container.adjacencies,
+                    model=container.model,
                 ),
             )
         )
 
 
+    def wait_for_model(self, seconds: float) -> None:
+        if seconds > 0:
+            self._container.model.wait(seconds)
+
+
 class _Server:
     def __init__(self, remote: Remote) -> None:
         self._remote = remote
+
+    def wait_for_model(self, seconds: float) -> None:
+        # It has one, or says why not.
+        return
 
     def ask(self, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         import httpx

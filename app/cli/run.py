@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,12 @@ _CATCHING_UP = 2.0
 @click.option("--name", help="What to call the run; without it, the script's name.")
 @click.option("--input", "inputs", multiple=True, metavar="PATH", help="A file or folder that it reads.")
 @click.option("--output", "outputs", multiple=True, metavar="PATH", help="A file or folder that it writes.")
+@click.option(
+    "--wait",
+    default=0.0,
+    metavar="SECONDS",
+    help="After a failure, without a server: how long to wait for the model that compares meanings.",
+)
 @click.option("--quiet", is_flag=True, help="Say nothing; the command's own output is not touched anyway.")
 @options
 @click.pass_context
@@ -34,14 +41,16 @@ def command(
     name: str | None,
     inputs: tuple[str, ...],
     outputs: tuple[str, ...],
+    wait: float,
     quiet: bool,
     config: str | None,
     as_json: bool,
 ) -> int:
     """Run a command and record what it ran on, what became of it and why it failed.
 
-    Output, signals and exit code pass through untouched. What Kinlore has to say comes after the command's
-    last word, on stderr, and nothing that fails in Kinlore changes the exit code.
+    After a failure it shows the earlier one that is most alike, and what fixed that. Output, signals and
+    exit code pass through untouched. What Kinlore has to say comes after the command's last word, on stderr,
+    and nothing that fails in Kinlore changes the exit code.
     """
     from ingestors.capture import relay
     from ingestors.capture.launch import launch
@@ -66,7 +75,7 @@ def command(
             raise problem or RuntimeError("nothing was recorded")
         if reading is not None:
             reading.join()
-        lines = _deliver(recording, ended, config)
+        lines = _deliver(recording, ended, config, wait=0.0 if quiet else wait, ask=not quiet)
     except Exception as failed:
         if context.find_root().params.get("debug"):
             raise
@@ -80,8 +89,9 @@ def command(
     return ended.code
 
 
-def _deliver(recording: Recording, ended: Ended, config: str | None) -> list[str]:
-    """Keep the capture, then hand over all that wait; what there is to say about it."""
+def _deliver(recording: Recording, ended: Ended, config: str | None, *, wait: float, ask: bool) -> list[str]:
+    """Keep the capture, then hand over all that wait; what there is to say about it. ``ask``: whether
+    somebody wants to know of an earlier failure that is alike."""
     from app.cli import captures
     from ingestors import spool
 
@@ -100,6 +110,10 @@ def _deliver(recording: Recording, ended: Ended, config: str | None) -> list[str
         lines.append(f"{what} is recorded in {sent.to}")
         if sent.waiting:
             lines.append(captures.waits(sent))
+        if ended.code and ask and ended.signal != signal.SIGINT:
+            from app.cli.twin import twin
+
+            lines += twin(config, recording.launch.run, told, wait)
     if sent.refused:
         lines.append(
             f"{sent.refused} captures were refused; they lie in {captures.shown(captures.place())}/refused"

@@ -37,6 +37,7 @@ def command(host: str | None, port: int | None, no_jobs: bool, config: str | Non
         listening, port = listen(server.host, server.port)
         address = server.public_url or url(server.host, port)
         jobs = consumer = None
+        embedding = container.embedding()
         if not no_jobs:
             sources = [configured.source for configured in container.sources if configured.source]
             how = loaded.settings.jobs
@@ -51,7 +52,7 @@ def command(host: str | None, port: int | None, no_jobs: bool, config: str | Non
                 click.echo(f"It pulls {', '.join(_spoken(each) for each in jobs.planned.values())}")
         # What fails while serving is masked in the answer; the log tells the rest.
         logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
-        with _running(jobs), _running(consumer):
+        with _running(jobs), _running(consumer), _running(embedding):
             serve(create_app(container, jobs), listening)
     return 0
 

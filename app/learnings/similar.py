@@ -15,7 +15,7 @@ import msgspec
 
 from app.embeddings.model import Encoder
 from app.learnings import failures
-from app.learnings.cold import candidates
+from app.learnings.cold import candidates, embedded
 from app.learnings.corpus import Failures, corpus_of, few
 from app.learnings.entries import Entry, entries, of_text
 from app.learnings.explain import Shared, convincing, differs, item_text, likeness, shared
@@ -93,6 +93,9 @@ def similar(
         item = msgspec.structs.replace(item, created=now)
     before = item.created if at is None else at
     with _reading(store, item, before) as held:
+        if encoder is not None and not corpus_of(store).kept:
+            best = _ranked(held, item, kinds, before, first)[:_LOOKED_AT]
+            held = embedded(store, [held.entries[int(each.id)] for _, each in best], encoder)
         item, semantic = _encoded(item, held, encoder)
         found = _ranked(held, item, kinds, before, first)
         chosen = _chosen(store, held, found, query, item, spaces, first)

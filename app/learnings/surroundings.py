@@ -145,7 +145,7 @@ def _step(
 
 def project(node: Node, around: Around) -> str | None:
     """The project that a failure belongs to: the repository of its code, else its experiment, else the
-    namespace of its job, else where its own identifier says that it was reported."""
+    namespace of its job, else where its own identifier says that it was reported, else its component."""
     for kind in (_K.REPOSITORY, _K.EXPERIMENT):
         if (near := around.first(kind)) is not None:
             return near.id
@@ -158,8 +158,11 @@ def project(node: Node, around: Around) -> str | None:
             return f"git.remote={host}/{value.partition('#')[0].lower()}"
     labels = node.properties.get("labels")
     if isinstance(labels, dict):
-        return next((f"{key}={labels[key]}" for key in ("namespace", "team") if labels.get(key)), None)
-    return None
+        named = next((f"{key}={labels[key]}" for key in ("namespace", "team") if labels.get(key)), None)
+        if named is not None:
+            return named
+    # What lies in no repository is at least the same script again.
+    return component(node, around)
 
 
 def component(node: Node, around: Around) -> str | None:

@@ -10,7 +10,7 @@ from graphql import GraphQLInterfaceType, GraphQLObjectType, is_introspection_ty
 
 import app.api
 from app.answers.impact import Target
-from app.api import fields, ingesting, queries, remediations
+from app.api import fields, ingesting, queries, remediations, similar
 from app.api.impact import CountView, ImpactView
 from app.api.schema import schema, sdl
 from app.api.status import SourceStatus
@@ -56,6 +56,8 @@ BEHIND: dict[str, type] = {
     "Ingestion": Report,
     "Asked": ingesting.Asked,
     "Tagging": fields.Tagging,
+    "Match": similar.MatchAnswer,
+    "Similar": similar.SimilarAnswer,
     "Suggestion": Suggestion,
     "Remediations": remediations.RemediationsAnswer,
     "RecordedRemedy": remediations.RecordedAnswer,

@@ -1,0 +1,102 @@
+"""What ``kinlore run`` says of a failure: one earlier one that is alike, or that there is none.
+
+Whoever ran a command waits for its end and not for this: it has a time of its own, and whatever goes wrong in
+it is a line at most.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from app.cli.console import clean
+
+if TYPE_CHECKING:
+    from app.cli.client import Client
+
+#: Seconds that an answer may take: from a server, and from a store that is opened for it.
+_PATIENCE = 2.5
+#: Seconds until a server has taken a capture in; after that it is asked by the error's text.
+_TAKEN_IN = 1.0
+_AGAIN = 0.1
+_MAX_TEXT = 20_000
+NO_PRECEDENT = "no precedent"
+
+
+def twin(config: str | None, run: str, told: Mapping[str, Any], wait: float = 0.0) -> list[str]:
+    """Lines on the earlier failure that is most like this one. ``told``: the capture; ``wait``: seconds for
+    the model where there is no server, after which the first answer stands. Never raises."""
+    found: list[dict[str, Any]] = []
+    problems: list[str] = []
+
+    def work() -> None:
+        from app.cli.client import connected
+
+        try:
+            with connected(config) as client:
+                client.wait_for_model(wait)
+                found.append(_asked(client, run, told))
+        except Exception as failed:
+            problems.append(" ".join(str(failed).split())[:200] or type(failed).__name__)
+
+    # A thread that nobody waits for longer than that: a store or a server may hang.
+    asking = threading.Thread(target=work, daemon=True)
+    asking.start()
+    asking.join(_PATIENCE + wait)
+    if found:
+        return lines(found[0])
+    return [f"similar failures: {problems[0]}" if problems else "similar failures: no answer in time"]
+
+
+def _asked(client: Client, run: str, told: Mapping[str, Any]) -> dict[str, Any]:
+    from app.cli.similar import QUERY
+    from graph_schema.errors import KinloreError
+
+    until = time.monotonic() + _TAKEN_IN
+    while True:
+        try:
+            answer: dict[str, Any] = client.ask(QUERY, {"id": f"kinlore.run={run}", "first": 1})["similar"]
+            return answer
+        except KinloreError as problem:
+            # A server answers at once and applies what it was sent a moment later.
+            if problem.code != "NOT_FOUND" or time.monotonic() > until:
+                break
+        time.sleep(_AGAIN)
+    error = told.get("error") or {}
+    text = str(error.get("text") or told.get("log") or "").strip()
+    if not text:
+        return {"matches": [], "noPrecedent": True, "semantic": True, "because": None}
+    by_text: dict[str, Any] = client.ask(QUERY, {"text": text[-_MAX_TEXT:], "first": 1})["similar"]
+    return by_text
+
+
+def lines(found: Mapping[str, Any]) -> list[str]:
+    """The answer in words: when and where, what both share, what differs, what fixed it."""
+    from app.cli.similar import difference, fix, when
+
+    if found["noPrecedent"]:
+        return [NO_PRECEDENT]
+    match = found["matches"][0]
+    node = match["node"]
+    where = "" if match["sameProject"] else " in another project"
+    first = f"seen {when(node) or 'before'}{where}: {clean(node['name'])}, {clean(node['id'])}"
+    told = [f"{first} ({match['probability']:.0%} alike)"]
+    shared = [clean(each["text"]) for each in match["shared"]][:2]
+    if shared:
+        told.append(f"  {'; '.join(shared)}"[:160])
+    told.append(f"  {_differs(match['differs'], difference)}")
+    fixes = [each for each in match["remediations"] if each["tried"]] or match["remediations"]
+    told.append(f"  fix: {fix(fixes[0])}" if fixes else "  related, no known fix")
+    return told
+
+
+def _differs(found: list[Mapping[str, Any]], difference: Any) -> str:
+    parameters = [each for each in found if each["path"].startswith("params.")]
+    if parameters:
+        names = ", ".join(f"`{clean(each['path'].removeprefix('params.'))}`" for each in parameters[:3])
+        return f"config differs in {names} ({difference(parameters[0]).partition(': ')[2]})"
+    if found:
+        return f"differs in {difference(found[0])}"
+    return "nothing that is recorded differs"
