@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from app.gate.report import Report, Thresholds
 
 _WIDTH = 96
-_RISKS, _CHANGES, _FAILURES, _OWNERS, _NOTES = 10, 12, 5, 8, 10
+_RISKS, _CHANGES, _FAILURES, _OWNERS, _NOTES, _TRIED = 10, 12, 5, 8, 10, 5
 _COLOURS = {"warn": "yellow", "fail": "red", "unknown": "yellow"}
 
 
@@ -40,6 +40,13 @@ class _Threshold(click.ParamType[float | None]):
 
 
 @click.command()
+@click.option(
+    "--config",
+    "planned",
+    type=click.Path(path_type=Path),
+    help="Say what was already tried of a planned configuration, and nothing else.",
+    metavar="FILE",
+)
 @click.option("--base", help="Compare with where the history met this commit or branch.", metavar="REV")
 @click.option("--head", default="HEAD", show_default=True, help="The change's last commit.", metavar="REV")
 @click.option("--folder", default=".", help="The repository, if it is not this folder.", metavar="PATH")
@@ -64,6 +71,7 @@ class _Threshold(click.ParamType[float | None]):
 @click.pass_context
 def command(
     context: click.Context,
+    planned: Path | None,
     base: str | None,
     head: str,
     folder: str,
@@ -83,8 +91,10 @@ def command(
     from app.gate.reading import read_changes
     from app.gate.report import Thresholds, Verdict
 
-    if save is not None and saved is not None:
-        raise click.UsageError("give --save or --from, not both")
+    if sum(each is not None for each in (planned, save, saved)) > 1:
+        raise click.UsageError("give one of --config, --save and --from")
+    if planned is not None:
+        return _planned(context.find_root().params.get("config"), planned, as_json)
     environ = settings.environment()
     around = surroundings(environ)
     if saved is not None:
@@ -121,6 +131,35 @@ def _report(config: str | None, changes: Changes, limits: Thresholds) -> Report:
     except (KinloreError, OSError) as problem:
         # Whether a change may be merged must not depend on whether Kinlore is up.
         return unknown(changes, limits, " ".join(str(problem).split()))
+
+
+def _planned(config: str | None, file: Path, as_json: bool) -> int:
+    """What was already tried of a configuration, before a machine is booked for it."""
+    import msgspec
+
+    from app.cli.client import connected
+    from app.cli.outcome import OK
+    from app.errors import ConfigError
+    from app.gate.tried import trials
+    from app.learnings.planned import read
+    from graph_schema.errors import KinloreError
+
+    settings = read(file)
+    try:
+        with connected(config) as client:
+            found = trials(client.ask, settings, _TRIED)
+    except ConfigError:
+        raise
+    except (KinloreError, OSError) as problem:
+        say(click.style(f"kinlore check: nobody could be asked: {_plain(str(problem))}", fg="yellow"))
+        return OK
+    if as_json:
+        print_json(msgspec.to_builtins(found))
+        return OK
+    click.echo(click.style(_plain(found.summary), bold=True, fg="yellow" if found.already else None))
+    for each in found.alike:
+        click.echo(f"  - {clipped(_plain(f'{each.name}: {each.text}'), _WIDTH)}")
+    return OK
 
 
 # --- telling -----------------------------------------------------------------------------------------------

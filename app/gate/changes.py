@@ -4,7 +4,7 @@ them and another, which trusts none of it, reads them."""
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -17,6 +17,8 @@ MAX_CHANGES = 500
 MAX_NAMES = 200
 MAX_COMMITS = 500
 MAX_HISTORY = 1_000
+MAX_PLANS = 5
+MAX_SETTINGS = 500
 MAX_TEXT = 2_000
 
 _Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
@@ -45,10 +47,17 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     commits: Annotated[tuple[_Sha, ...], msgspec.Meta(max_length=MAX_COMMITS)] = ()
 
 
+class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A configuration as a change leaves it: the file, and its settings by name."""
+
+    path: _Text
+    settings: Annotated[dict[str, Any], msgspec.Meta(min_length=1, max_length=MAX_SETTINGS)]
+
+
 class Changes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All of it, between two commits of a repository (the value of its ``git.remote``). ``total`` counts the
-    files that differ, ``history`` are the last commits of all branches, ``notes`` say what could not be read
-    or was left out."""
+    files that differ, ``plans`` are configurations among them, ``history`` the last commits of all branches;
+    ``notes`` say what could not be read or was left out."""
 
     format: Literal[1] = 1
     repository: _Text
@@ -57,6 +66,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     against: _Text
     total: int
     changes: Annotated[tuple[Change, ...], msgspec.Meta(max_length=MAX_CHANGES)] = ()
+    plans: Annotated[tuple[Plan, ...], msgspec.Meta(max_length=MAX_PLANS)] = ()
     history: Annotated[tuple[_Sha, ...], msgspec.Meta(max_length=MAX_HISTORY)] = ()
     notes: _Texts = ()
 

@@ -7,8 +7,9 @@ from msgspec import structs
 from app.errors import RemoteError
 from app.gate.asking import Ask, look_up
 from app.gate.changes import Changes
-from app.gate.report import Report, Thresholds, Verdict
+from app.gate.report import Report, Thresholds, Tried, Verdict
 from app.gate.risks import impact, in_use, past_failures
+from app.gate.tried import already_tried
 
 
 def blank(changes: Changes, thresholds: Thresholds) -> Report:
@@ -41,6 +42,11 @@ def check(ask: Ask, changes: Changes, thresholds: Thresholds) -> Report:
         # What is at risk stands without them.
         failures = []
         notes.append(f"past failures could not be looked up: {problem}")
+    tried: tuple[Tried, ...] = ()
+    try:
+        tried = already_tried(ask, changes.plans)
+    except RemoteError as problem:
+        notes.append(f"what was already tried could not be looked up: {problem}")
     return structs.replace(
         report,
         verdict=thresholds.judge(felt.score) if in_use(felt.risks) else Verdict.QUIET,
@@ -51,6 +57,7 @@ def check(ask: Ask, changes: Changes, thresholds: Thresholds) -> Report:
         total=felt.total,
         owners=felt.owners,
         failures=tuple(failures),
+        tried=tried,
         notes=(*notes, *felt.notes),
     )
 

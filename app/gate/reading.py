@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from msgspec import structs
 
-from app.gate.changes import MAX_CHANGES, MAX_COMMITS, MAX_HISTORY, MAX_NAMES, MAX_TEXT, Change, Changes
+from app.gate.changes import (
+    MAX_CHANGES,
+    MAX_COMMITS,
+    MAX_HISTORY,
+    MAX_NAMES,
+    MAX_PLANS,
+    MAX_SETTINGS,
+    MAX_TEXT,
+    Change,
+    Changes,
+    Plan,
+)
 from app.gate.ci import Surroundings
 from app.gate.touched import touched
 from app.gate.trees import Tree, commits_of, find_span, history_of
 from graph_schema.errors import BadInput
 from ingestors.git_objects import GitRepository
 from ingestors.source import SourceError
+from ingestors.sources.dvc import files
 
 
 def read_changes(folder: Path, around: Surroundings, base: str | None, head: str) -> Changes:
@@ -38,11 +51,29 @@ def read_changes(folder: Path, around: Surroundings, base: str | None, head: str
                 before.files.get(path) != after.files.get(path) for path in {*before.files, *after.files}
             ),
             changes=tuple(kept),
+            plans=_plans(after, found),
             history=tuple(history_of(repository, MAX_HISTORY)),
             notes=tuple(_text(note) for note in notes[:MAX_NAMES]),
         )
     except SourceError as problem:
         raise BadInput(str(problem)) from None
+
+
+def _plans(tree: Tree, found: Sequence[Change]) -> tuple[Plan, ...]:
+    """The configurations among what differs, as they are now."""
+    paths = dict.fromkeys(
+        change.path
+        for change in found
+        if change.kind in ("parameters", "code") and change.path.endswith((".yaml", ".yml", ".json", ".toml"))
+    )
+    read = {
+        path: files.values(path, content) for path, content in tree.contents(list(paths)[:MAX_PLANS]).items()
+    }
+    return tuple(
+        Plan(path, dict(settings))
+        for path, settings in sorted(read.items())
+        if isinstance(settings, Mapping) and 0 < len(settings) <= MAX_SETTINGS
+    )
 
 
 def _since(repository: GitRepository, base: str, tree: Tree, change: Change) -> Change:

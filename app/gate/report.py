@@ -80,12 +80,14 @@ class PastFailure(msgspec.Struct, frozen=True):
 
 
 class Tried(msgspec.Struct, frozen=True):
-    """A run whose configuration is like the planned one."""
+    """A run whose configuration is like the planned one, or the very ``same``. ``outcome``: worked, failed or
+    unknown."""
 
     id: str
     name: str
-    status: str | None
+    outcome: str
     text: str
+    same: bool = False
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
