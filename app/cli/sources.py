@@ -106,7 +106,7 @@ def _configured(config: str | None) -> list[dict[str, Any]]:
                 "disabledBecause": source.disabled,
                 "pulls": source.source is None or source.source.pulls,
                 "accepts": source.source is not None and source.source.accepts,
-                "schedule": None if source.source is None else source.source.config.every,
+                "schedule": source.source.config.every if source.source and source.source.pulls else None,
                 "running": False,
                 "history": [],
                 **dict.fromkeys(nothing),

@@ -45,6 +45,21 @@ def test_it_says_where_to_send_to(kinlore: Kinlore) -> None:
     assert "bell: 0 items" in outcome.out
 
 
+def test_nothing_is_missed_where_there_is_nothing_to_pull(kinlore: Kinlore, folder: Path) -> None:
+    """Before there is a graph, and after."""
+    settings = folder / "kinlore.toml"
+    settings.write_text(f'{BELL}every = "5m"\n', encoding="utf-8")
+
+    shown = [kinlore("sources")]
+    ring("a")
+    shown.append(kinlore("sources"))
+
+    for each in shown:
+        assert each.code == 0
+        assert "pushed" in each.out
+        assert "nothing pulls it" not in each.err
+
+
 def test_what_waits_is_applied(kinlore: Kinlore) -> None:
     ring("a", "b", "bad")
 

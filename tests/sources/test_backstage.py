@@ -209,6 +209,9 @@ def test_entities_that_are_gone_and_files_that_break(store: SqliteStore, tmp_pat
         "kind: Component\nmetadata: {}\n",
         "kind: Component\nmetadata: {name: 'a b/c'}\n",
         "a: " + "[" * 5_000,
+        # The loader in C would end the process.
+        "a: " + "[" * 50_000 + "]" * 50_000,
+        "- " * 50_000 + "x",
         "kind: Component\nmetadata: {name: x, annotations: {kinlore.dev/nonsense: y}}\nspec: {}",
         "kind: Component\nmetadata: {name: x, annotations: {kinlore.dev/deployment: x}}\nspec: {owner: a}",
         "kind: Component\nmetadata: {name: !!python/object/apply:os.system ['touch /tmp/x']}\n",
