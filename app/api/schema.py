@@ -12,6 +12,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from app.api import fields, ingesting, mutations, queries
 from app.api.checks import CheckedSchema, Checks
+from app.api.columns import ColumnQueries
 from app.api.execute import LevelByLevel, batched
 from app.api.impact import ImpactQueries
 from app.api.inputs import SCALARS
@@ -30,12 +31,13 @@ from app.api.types import (
     SourceStatus,
     field,
 )
+from app.api.verdicts import CheckQueries
 from app.api.versus import VersusQueries
 from graph_schema.kinds import KINDS, NodeKind
 
 
 @strawberry.type
-class Query(ImpactQueries, RemediationQueries, SimilarQueries, VersusQueries):
+class Query(CheckQueries, ColumnQueries, ImpactQueries, RemediationQueries, SimilarQueries, VersusQueries):
     """The questions; ``queries`` answers them."""
 
     node: Node | None = field(resolver=queries.node)

@@ -30,6 +30,7 @@ from app.cli.group import Commands
         "Ask": {
             "resolve": ("app.cli.resolve", "Find the node behind an identifier."),
             "find": ("app.cli.find", "List nodes of a kind, with conditions."),
+            "checks": ("app.cli.checks", "List what was checked, and what was made of data that failed."),
             "compare": ("app.cli.compare", "Show what differs between two things, or between two times."),
             "leaderboard": ("app.cli.leaderboard", "Rank versions or runs, measured on identical data."),
             "repro": ("app.cli.repro", "Print the recipe to repeat a run, and what is missing for it."),

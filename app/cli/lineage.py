@@ -39,13 +39,15 @@ _PARTS = """query($id: ID!, $asOf: DateTime, $knownAt: DateTime) {
 }"""
 _PARTS_ASK = ("id", "asOf", "knownAt")
 _LISTED = 10
+_HOPS = 3
 
 
 @click.command()
 @click.argument("id")
 @click.option("--up", is_flag=True, help="Only what it came from.")
 @click.option("--down", is_flag=True, help="Only what it feeds.")
-@click.option("--hops", default=3, show_default=True, help="How far to walk.")
+@click.option("--column", help="Follow this column of a data version or data set, not the whole.")
+@click.option("--hops", type=int, help="How far to walk.  [default: 3; 20 with --column]")
 @click.option("--kind", "kinds", type=KIND, multiple=True, help="Show only this kind; may be repeated.")
 @click.option(
     "--edge", "edges", type=EDGE, multiple=True, metavar="KIND", help="Follow only this kind of edge."
@@ -58,7 +60,8 @@ def command(
     id: str,
     up: bool,
     down: bool,
-    hops: int,
+    column: str | None,
+    hops: int | None,
     kinds: tuple[str, ...],
     edges: tuple[str, ...],
     as_of: str | None,
@@ -77,13 +80,18 @@ def command(
 
     asked: dict[str, Any] = {
         "direction": "BOTH" if up == down else "UPSTREAM" if up else "DOWNSTREAM",
-        "maxHops": hops,
+        "maxHops": _HOPS if hops is None else hops,
         "kinds": kind_names(kinds),
         "edgeKinds": kind_names(edges),
         "asOf": as_of,
         "knownAt": known_at,
         "first": first,
     }
+    if column is not None:
+        if kinds or edges:
+            raise click.UsageError("--kind and --edge are for whole things; leave them out with --column")
+        _column(id, column, {**asked, "maxHops": hops}, config, as_json)
+        return
     with connected(config) as client:
         asked["id"] = meant(client, id)
         answer = client.ask(_QUERY, asked)["lineage"]
@@ -94,6 +102,22 @@ def command(
         print_json(answer)
         return
     draw(answer)
+
+
+def _column(id: str, column: str, asked: dict[str, Any], config: str | None, as_json: bool) -> None:
+    """The lineage of one column."""
+    from app.cli import columns
+    from app.cli.client import connected
+    from app.cli.ids import meant
+
+    with connected(config) as client:
+        told = {key: asked[key] for key in ("direction", "maxHops", "asOf", "knownAt")}
+        told |= {"id": meant(client, id), "column": column}
+        answer = client.ask(columns.QUERY, told)["columnLineage"]
+    if as_json:
+        print_json(answer)
+    else:
+        columns.draw(answer)
 
 
 def draw(answer: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ The data of such a claim (role: the type of the event, ``at``: its time, ``ref``
   as the run.
 - ``reads``: tables, each with its own version where it has one.
 - ``writes``: tables likewise, each with properties of the version and, per table that it was made ``from``,
-  pairs of columns.
+  pairs of ``columns`` and the ``transformations`` between them.
 """
 
 from __future__ import annotations
@@ -184,14 +184,14 @@ def _writes(
             Links(EdgeKind.PRODUCED, me, state, at),
             tables.written(table, state, at, me),
         ]
-        for source, columns in sorted(made_from.items()):
-            claims += _derived(me, span, state, source, read.get(source), columns)
+        for source, made in sorted(made_from.items()):
+            claims += _derived(me, span, state, source, read.get(source), made)
     return claims
 
 
-def _derived(me: str, span: Span, state: str, source: str, own: str | None, columns: Any) -> list[Claim]:
+def _derived(me: str, span: Span, state: str, source: str, own: str | None, made: Any) -> list[Claim]:
     """What a version was made from, with pairs of columns: of what the run read, not of what it wrote."""
-    properties: Properties = {"columns": columns} if columns else {}
+    properties: Properties = {key: value for key, value in (made or {}).items() if value}
     if own is None:
         return [tables.read(source, state, span.began, EdgeKind.DERIVED_INTO, properties, but_not_of=me)]
     before = tables.version(source, own)

@@ -11,9 +11,11 @@ from graphql import GraphQLInterfaceType, GraphQLObjectType, is_introspection_ty
 import app.api
 from app.answers.impact import Target
 from app.api import fields, ingesting, queries, remediations, similar
+from app.api.columns import ColumnEdgeView, ColumnNodeView, ColumnReaderView, ColumnsAnswer
 from app.api.impact import CountView, ImpactView
 from app.api.schema import schema, sdl
 from app.api.status import SourceStatus
+from app.api.verdicts import AffectedView, ChecksView, ResultView
 from app.api.versus import BEHIND as VERSUS
 from app.learnings.feedback import Judgement
 from app.learnings.remediations import Suggestion
@@ -45,6 +47,13 @@ BEHIND: dict[str, type] = {
     "Impact": ImpactView,
     "ImpactTarget": Target,
     "KindCount": CountView,
+    "Checks": ChecksView,
+    "CheckResult": ResultView,
+    "AffectedByCheck": AffectedView,
+    "ColumnLineage": ColumnsAnswer,
+    "ColumnNode": ColumnNodeView,
+    "ColumnEdge": ColumnEdgeView,
+    "ColumnReader": ColumnReaderView,
     "Lineage": fields.LineageAnswer,
     "LineageNode": fields.LineageNode,
     "NodeConnection": queries.NodeConnection,

@@ -31,6 +31,8 @@ _MOST_EVENTS = 10_000
 _ANY_RUN = "0" * 36
 #: Characters kept of a traceback (its end) and of a source text (its beginning).
 _TRACE, _SOURCE = 8_000, 20_000
+#: Of what is said about how a column was made.
+_WAY = 200
 
 
 def read(body: bytes) -> list[Item]:
@@ -158,18 +160,48 @@ def _output(dataset: Json) -> dict[str, Any]:
 
 
 def _made_from(fields: Json, whole: Any) -> list[dict[str, Any]]:
-    """Per table that an output was made from, pairs of columns: from, to. The whole table may be meant."""
+    """Per table that an output was made from: pairs of columns, from and to, and how each was made where that
+    is said. What filters, joins or sorts rows goes to no column: ``to`` is missing then."""
     pairs: dict[str, set[tuple[str, str]]] = {}
+    ways: dict[str, list[dict[str, Any]]] = {}
     for column, facet in fields.items():
         for source in _listed(facet, "inputFields") if isinstance(facet, dict) else ():
-            field = source.get("field")
-            held = pairs.setdefault(_table(source), set())
+            field, table = source.get("field"), _table(source)
+            held = pairs.setdefault(table, set())
             if isinstance(field, str) and field:
                 held.add((field, str(column)))
+                ways.setdefault(table, []).extend(_ways(source, facet, field, str(column)))
     for source in whole if isinstance(whole, list) else ():
         if isinstance(source, dict):
-            pairs.setdefault(_table(source), set())
-    return [{"tableId": table, "columns": [list(p) for p in sorted(held)]} for table, held in pairs.items()]
+            table, field = _table(source), source.get("field")
+            pairs.setdefault(table, set())
+            if isinstance(field, str) and field:
+                ways.setdefault(table, []).extend(_ways(source, {}, field, None) or [{"from": field}])
+    return [
+        {"tableId": table, "columns": [list(p) for p in sorted(held)]}
+        | ({"transformations": sorted(ways[table], key=repr)} if ways.get(table) else {})
+        for table, held in pairs.items()
+    ]
+
+
+def _ways(source: Json, facet: Json, field: str, column: str | None) -> list[dict[str, Any]]:
+    """How a column was made of a field: each transformation that is told, newer spelling and older."""
+    told = [
+        ("/".join(str(t[k]) for k in ("type", "subtype") if t.get(k)), t.get("masking"), t.get("description"))
+        for t in _listed(source, "transformations")
+    ]
+    if not told and facet.get("transformationType"):
+        kind = str(facet["transformationType"])
+        told = [(kind, kind == "MASKED", facet.get("transformationDescription"))]
+    found = []
+    for how, masked, description in told:
+        way: dict[str, Any] = {"from": field, "to": column, "how": how, "masked": bool(masked)}
+        if description and isinstance(description, str):
+            way["description"] = " ".join(description.split())[:_WAY]
+        way = {key: value for key, value in way.items() if value}
+        if len(way) > 1 + (column is not None) and way not in found:
+            found.append(way)
+    return found
 
 
 def _about_job(job: Json, event: Json, at: Micros) -> Iterator[Item]:
