@@ -45,6 +45,7 @@ def command(
         with _stoppable() as stopped:
             return ingest_remotely(config, names, full, accept_retirement, as_json, stopped)
     from app.container import Container
+    from app.learnings.afterwards import bring_up
 
     with Container(settings.load(config)) as container, _stoppable() as stopped:
         chosen = [container.source(name) for name in names] or container.sources
@@ -71,6 +72,9 @@ def command(
                     show(report)
                 if report.stopped:
                     break
+        if not stopped():
+            # A server does this by itself, a little later.
+            bring_up(container.store, should_stop=stopped)
     return conclude(reports, as_json, refused=bool(names and disabled))
 
 

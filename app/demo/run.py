@@ -19,6 +19,7 @@ from app.demo.deliveries import RECORDED, deliver
 from app.demo.replay import RecordedMLflow
 from app.errors import Failed
 from app.jobs.runs import polite_lock
+from app.learnings.afterwards import bring_up
 from app.settings import Loaded, environment, load
 from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore
@@ -111,6 +112,7 @@ def ingest_all(container: Container, progress: Progress | None = None) -> Iterat
             raise Failed(report.error)
         yield report
     incidents.record(store)
+    bring_up(store)
 
 
 def _source(configured: Configured) -> Source:

@@ -159,7 +159,7 @@ def given(node: Node, checks: Sequence[Node] = (), data: Sequence[Node] = ()) ->
         found += _one(FRAMEWORKS, about)
         found += _one(TASKS, about)
     if node.kind in _MODELLING | _DATA:
-        read = [*about, *(part for each in data for part in _about(each))]
+        read = [*about, *((f"its data, {where}", text) for each in data for where, text in _about(each))]
         found += _several(MODALITIES, read)
         found += _several(SENSITIVITIES, read)
     return sorted(found)
