@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from app.learnings import entries, failures
 from app.learnings.entries import Entry
 from app.learnings.ranking import Ranker
+from app.learnings.signature import Signature, signature
 from app.store.changed import follow
 from app.store.rows import NODE_CODES
 from graph_schema.kinds import NodeKind
@@ -52,6 +53,7 @@ class Failures:
         self.entries: dict[int, Entry] = {}
         self.vectors: Vectors | None = None
         self._kinds = array("b")
+        self._signatures: dict[int, Signature] = {}
         self._resting: dict[int, set[int]] = defaultdict(set)
         self._holding: Counter[str] = Counter()
         self._replaced = 0
@@ -74,6 +76,7 @@ class Failures:
         if entry is None:
             return
         self.ranker.remove(entry.item.id)
+        self._signatures.pop(handle, None)
         self._replaced += 1
         self._holding.subtract(set(entry.item.entities))
         for other in entry.rests_on:
@@ -95,6 +98,13 @@ class Failures:
             self.vectors.missing.discard(handle)
             if not self.vectors.missing:
                 self.vectors.complete = True
+
+    def signature(self, handle: int) -> Signature:
+        """The signature of an entry's text, worked out when first asked for."""
+        found = self._signatures.get(handle)
+        if found is None:
+            found = self._signatures[handle] = signature(self.entries[handle].text)
+        return found
 
     def rarity(self, entity: str) -> float:
         """How rare an entity is among these failures, 0 (all have it) to 1 (one in many has it)."""

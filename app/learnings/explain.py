@@ -9,7 +9,7 @@ import msgspec
 
 from app.learnings.entries import Entry
 from app.learnings.ranking import Contribution, Item
-from app.learnings.signature import signature, template, terms
+from app.learnings.signature import Signature, template, terms
 from app.learnings.surroundings import SORTS
 from app.lineage.differences import CODE, DATA, PARAMETER, RUNTIME, Difference
 from graph_schema.kinds import NodeKind
@@ -73,14 +73,16 @@ def shared(
     query: Item,
     match: Entry,
     contributions: Sequence[Contribution],
+    signatures: tuple[Signature, Signature],
     rarity: Rarity,
     holding: Callable[[str], int],
 ) -> list[Shared]:
-    """What both share, the most telling first; weights are shares of the score's positive part."""
+    """What both share, the most telling first; weights are shares of the score's positive part.
+    ``signatures``: of the query's text and the match's."""
     positive = {c.signal: c for c in contributions if c.value > 0}
     whole = sum(c.value for c in positive.values()) or 1.0
     found = [
-        *_signatures(query.title, match.item.title, item_text(query), item_text(match.item)),
+        *_signatures(query.title, match.item.title, *signatures),
         *_places(query, match, rarity),
         *_parameters(query, match, rarity, holding),
     ]
@@ -100,8 +102,7 @@ def _weighted(found: list[Shared], positive: Mapping[str, Contribution], whole: 
     return found
 
 
-def _signatures(our_title: str, their_title: str, our_text: str, their_text: str) -> Iterable[Shared]:
-    ours, theirs = signature(our_text), signature(their_text)
+def _signatures(our_title: str, their_title: str, ours: Signature, theirs: Signature) -> Iterable[Shared]:
     templates = [t for t in ours.templates if t in set(theirs.templates)]
     if our_title == their_title and not _GENERIC.search(our_title):
         templates = [our_title, *(t for t in templates if t != template(our_title))]

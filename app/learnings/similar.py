@@ -20,6 +20,7 @@ from app.learnings.corpus import Failures, corpus_of, few
 from app.learnings.entries import Entry, entries, of_text
 from app.learnings.explain import Shared, convincing, differs, item_text, likeness, shared
 from app.learnings.ranking import Item, Ranked
+from app.learnings.signature import signature
 from app.lineage.differences import Difference
 from app.lineage.evidence import Evidence
 from graph_schema.errors import BadInput, NotFound
@@ -34,7 +35,7 @@ MAX_TEXT = 100_000
 #: Where a graph has more runs and incidents than this and nobody keeps them at hand, the store's full-text
 #: search chooses those that are ranked.
 FEW = 2_000
-_LOOKED_AT = 40
+_LOOKED_AT = 15
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -94,7 +95,7 @@ def similar(
     before = item.created if at is None else at
     with _reading(store, item, before) as held:
         if encoder is not None and not corpus_of(store).kept:
-            best = _ranked(held, item, kinds, before, first)[:_LOOKED_AT]
+            best = _ranked(held, item, kinds, before, max(first, _LOOKED_AT))
             held = embedded(store, [held.entries[int(each.id)] for _, each in best], encoder)
         item, semantic = _encoded(item, held, encoder)
         found = _ranked(held, item, kinds, before, first)
@@ -138,7 +139,7 @@ def _ranked(
 ) -> list[tuple[bool, Ranked]]:
     """(of the same project?, how it ranks): those of the project first."""
     allowed = held.of_kinds(kinds)
-    most = _LOOKED_AT + 4 * first
+    most = _LOOKED_AT + 2 * first
     own: list[Ranked] = []
     if item.project is not None:
         own = held.ranker.rank(item, scope="project", before=before, first=most, allowed=allowed)
@@ -171,11 +172,14 @@ def _chosen(
     homes = {name: str(status.get("space")) for name, status in store.service("source")}
     mine = set() if query is None else {homes.get(name) for name in query.sources}
     alike: list[_Alike] = []
+    own = signature(item_text(item))
     for same, ranked in found:
         entry = seen.get(int(ranked.id))
         if entry is None:
             continue
-        evidence = shared(item, entry, ranked.contributions, held.rarity, held.holding)
+        theirs = signature(entry.text) if spaces is not None else held.signature(entry.handle)
+        both = (own, theirs)
+        evidence = shared(item, entry, ranked.contributions, both, held.rarity, held.holding)
         probability = max(ranked.probability, likeness(evidence))
         if probability >= MIN_PROBABILITY and convincing(evidence, ranked.contributions):
             near = not mine.isdisjoint(homes.get(name) for name in entry.sources)
