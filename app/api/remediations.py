@@ -12,6 +12,7 @@ from app.api.inputs import DateTime
 from app.api.types import Node, described, field
 from app.learnings import feedback
 from app.learnings.remediations import along, recommended
+from app.learnings.similar import similar
 from app.lineage.lookup import find_one
 from graph_schema import values
 from graph_schema.edges import EdgeKind
@@ -146,8 +147,11 @@ def _resolve(
 
 
 def _alike(ask: Ask, subject: int | None, text: str | None) -> tuple[list[tuple[int, float]], bool]:
-    """Failures like it, with how probably they are."""
-    return [], False
+    """Earlier failures like it, with how probably they are; and whether meaning was compared."""
+    found = similar(
+        ask.store, handle=subject, text=text, first=_ALIKE, spaces=ask.spaces, encoder=ask.model.now()
+    )
+    return [(match.handle, match.probability) for match in found.matches], found.semantic
 
 
 def _parts(ask: Ask, subject: int) -> list[int]:

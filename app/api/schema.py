@@ -15,6 +15,7 @@ from app.api.checks import CheckedSchema, Checks
 from app.api.columns import ColumnQueries
 from app.api.execute import LevelByLevel, batched
 from app.api.impact import ImpactQueries
+from app.api.experiments import ExperimentQueries
 from app.api.inputs import SCALARS
 from app.api.remediations import RemediationMutations, RemediationQueries
 from app.api.similar import SimilarQueries
@@ -37,7 +38,15 @@ from graph_schema.kinds import KINDS, NodeKind
 
 
 @strawberry.type
-class Query(CheckQueries, ColumnQueries, ImpactQueries, RemediationQueries, SimilarQueries, VersusQueries):
+class Query(
+    CheckQueries,
+    ColumnQueries,
+    ExperimentQueries,
+    ImpactQueries,
+    RemediationQueries,
+    SimilarQueries,
+    VersusQueries,
+):
     """The questions; ``queries`` answers them."""
 
     node: Node | None = field(resolver=queries.node)

@@ -36,6 +36,7 @@ from app.cli.group import Commands
             "repro": ("app.cli.repro", "Print the recipe to repeat a run, and what is missing for it."),
             "correlations": ("app.cli.correlations", "Show what goes with failure, and how surely."),
             "similar": ("app.cli.similar", "Find earlier failures like one, and what fixed them."),
+            "experiments": ("app.cli.experiments", "Show what was already tried of a configuration."),
             "paths": ("app.cli.paths", "Show the shortest ways from one thing to another."),
             "impact": ("app.cli.impact", "Show what is at risk if things are changed or lost."),
             "check": ("app.cli.check", "Say what a change puts at risk, before it is merged."),

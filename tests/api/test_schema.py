@@ -17,6 +17,7 @@ from app.api.schema import schema, sdl
 from app.api.status import SourceStatus
 from app.api.verdicts import AffectedView, ChecksView, ResultView
 from app.api.versus import BEHIND as VERSUS
+from app.learnings.experiments import Experiment, Experiments
 from app.learnings.feedback import Judgement
 from app.learnings.remediations import Suggestion
 from app.lineage.aliases import Stay
@@ -68,6 +69,8 @@ BEHIND: dict[str, type] = {
     "Match": similar.MatchAnswer,
     "Similar": similar.SimilarAnswer,
     "Suggestion": Suggestion,
+    "Experiment": Experiment,
+    "Experiments": Experiments,
     "Remediations": remediations.RemediationsAnswer,
     "RecordedRemedy": remediations.RecordedAnswer,
     "Feedback": Judgement,
