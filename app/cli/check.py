@@ -205,7 +205,7 @@ def _show(report: Report) -> None:
         "such changes have failed before",
         [
             f"{each.name}{f', {each.at[:10]}' if each.at else ''}: "
-            f"{'confirmed' if each.confirmed else 'likely'} cause {each.cause}"
+            f"{'confirmed' if each.confirmed else 'likely'} cause {each.cause_name}, of {each.change}"
             for each in report.failures
         ],
         _FAILURES,

@@ -127,7 +127,9 @@ def _change(change: Change) -> str:
 def _failure(failure: PastFailure) -> str:
     when = f" {code(failure.at[:10])}" if failure.at else ""
     sure = "confirmed cause" if failure.confirmed else "likely cause"
-    return f"incident {code(failure.name)}{when}: {sure} {code(failure.cause)}, {sentence(failure.because)}"
+    return (
+        f"incident {code(failure.name)}{when}: {sure} {code(failure.cause_name)}, {sentence(failure.because)}"
+    )
 
 
 def _listed(head: str, entries: list[str], most: int) -> list[str]:

@@ -75,6 +75,7 @@ class PastFailure(msgspec.Struct, frozen=True):
     at: str | None
     change: str
     cause: str
+    cause_name: str
     because: str
     confirmed: bool = False
 

@@ -128,7 +128,8 @@ def _begins(target: Mapping[str, Any], of: Mapping[str, str]) -> str | None:
 def past_failures(ask: Ask, found: Sequence[Found]) -> list[PastFailure]:
     """Incidents among whose likely causes is an earlier state of what changes, or an earlier commit that
     changed it; the last first. An incident of which nobody can tell a cause is none of these."""
-    causes = {id: each.change.path for each in found for id in each.ids}
+    # A run of a script that failed tells nothing of a change of the script; a commit that changed it does.
+    causes = {id: each.change.path for each in found if each.change.kind == "data" for id in each.ids}
     causes.update({f"git.sha={sha}": each.change.path for each in found for sha in each.change.commits})
     incidents = _incidents(ask, found)
     if not incidents:
@@ -137,7 +138,7 @@ def past_failures(ask: Ask, found: Sequence[Found]) -> list[PastFailure]:
         ask,
         [id for id, _ in incidents],
         f"rootCauses(id: $ID, first: {_CAUSES}) "
-        "{ subject { id name createdAt } candidates { confirmed because node { id } } }",
+        "{ subject { id name createdAt } candidates { confirmed because node { id name } } }",
     )
     failures = []
     for each in answer:
@@ -150,7 +151,7 @@ def past_failures(ask: Ask, found: Sequence[Found]) -> list[PastFailure]:
                 failures.append(
                     PastFailure(
                         subject["id"], subject["name"], subject["createdAt"], causes[id], id,
-                        candidate["because"], candidate["confirmed"] is True,
+                        candidate["node"]["name"], candidate["because"], candidate["confirmed"] is True,
                     )
                 )  # fmt: skip
                 break

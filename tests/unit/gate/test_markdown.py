@@ -57,7 +57,7 @@ def full(name: str) -> Report:
         risks=(Risk(name, "DEPLOYMENT", name, 40.0, name, name),),
         total=1,
         owners=(Owner(name, name, name),),
-        failures=(PastFailure(name, name, "2026-03-01T10:00:00Z", name, name, name),),
+        failures=(PastFailure(name, name, "2026-03-01T10:00:00Z", name, name, name, name),),
         tried=(Tried(name, name, name, name),),
         notes=(name,),
         problem=name,
