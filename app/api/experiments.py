@@ -18,7 +18,7 @@ Info = strawberry.Info[Context, None]
 
 
 @described
-class Experiment:
+class AlikeRun:
     """A run with an alike configuration. differs: left is what was asked about, right this run."""
 
     node: Node
@@ -33,9 +33,9 @@ class Experiment:
 class Experiments:
     """What was tried of a configuration."""
 
-    alike: list[Experiment] = field("Most alike first, however they ended.")
-    successful: list[Experiment] = field("The nearest that worked, with the difference.")
-    failed_alike: list[Experiment] = field("Of a run that failed: those that failed in the same way.")
+    alike: list[AlikeRun] = field("Most alike first, however they ended.")
+    successful: list[AlikeRun] = field("The nearest that worked, with the difference.")
+    failed_alike: list[AlikeRun] = field("Of a run that failed: those that failed in the same way.")
     already_tried: bool = field("Whether a run has this very configuration.")
     summary: str
 

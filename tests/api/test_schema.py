@@ -9,8 +9,10 @@ import pytest
 from graphql import GraphQLInterfaceType, GraphQLObjectType, is_introspection_type
 
 import app.api
+from app.answers.causes import Cause, CausesAnswer
 from app.answers.impact import Target
 from app.api import fields, ingesting, queries, remediations, similar
+from app.api.causes import IncidentChangeAnswer
 from app.api.columns import ColumnEdgeView, ColumnNodeView, ColumnReaderView, ColumnsAnswer
 from app.api.impact import CountView, ImpactView
 from app.api.schema import schema, sdl
@@ -44,6 +46,9 @@ BEHIND: dict[str, type] = {
     "Edge": Edge,
     "Evidence": Evidence,
     "IdentityAnswer": Explained,
+    "IncidentChange": IncidentChangeAnswer,
+    "RootCause": Cause,
+    "RootCauses": CausesAnswer,
     "Identifier": fields.IdentifierView,
     "Impact": ImpactView,
     "ImpactTarget": Target,
@@ -69,7 +74,7 @@ BEHIND: dict[str, type] = {
     "Match": similar.MatchAnswer,
     "Similar": similar.SimilarAnswer,
     "Suggestion": Suggestion,
-    "Experiment": Experiment,
+    "AlikeRun": Experiment,
     "Experiments": Experiments,
     "Remediations": remediations.RemediationsAnswer,
     "RecordedRemedy": remediations.RecordedAnswer,
