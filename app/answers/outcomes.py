@@ -170,7 +170,8 @@ def _around(
         owned[step.src] |= owned.get(step.dst, 0)
     # A deployment is not what was trained: its code, runtime and parameters lie further up.
     deep = kind is NodeKind.DEPLOYMENT
-    reached = {handle: mask for handle, mask in masks.items() if handle not in {n.handle for n in subjects}}
+    themselves = {node.handle for node in subjects}
+    reached = {handle: mask for handle, mask in masks.items() if handle not in themselves}
     leader = classes(reached, same)
     nodes = _read(store, {*reached, *owned}, moment, spaces)
     named = _versions_of(store, nodes, reached, moment, spaces)
@@ -259,5 +260,9 @@ def _parts(runtime: Node) -> Iterator[tuple[str, str]]:
 
 def _places(mask: int) -> list[int]:
     """The positions of the bits that are set."""
-    digits = bin(mask)[:1:-1]
-    return [place for place, digit in enumerate(digits) if digit == "1"]
+    places = []
+    while mask:
+        lowest = mask & -mask
+        places.append(lowest.bit_length() - 1)
+        mask ^= lowest
+    return places

@@ -21,9 +21,10 @@ from app.errors import Failed
 from app.jobs.runs import polite_lock
 from app.learnings.afterwards import bring_up
 from app.settings import Loaded, environment, load
+from graph_schema.edges import EdgeKind
 from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore
-from graph_schema.values import Filter, FilterOp, Node, Order, Ordering
+from graph_schema.values import Direction, Filter, FilterOp, Node, Order, Ordering
 from ingestors.loop import Policy, ingest
 from ingestors.report import Progress, Report
 from ingestors.source import Source
@@ -148,6 +149,16 @@ def questions(store: GraphStore) -> list[Question]:
                 "{ nodes { hops node { kind name } } complete } }",
             )
         )
+    before = None if champion is None else _before(store, champion)
+    if champion is not None and before is not None:
+        asked.append(
+            Question(
+                f"What differs between {champion.name} and the version before it?",
+                f"kinlore compare '{before.id}' '{champion.id}'",
+                f'{{ compare(left: "{before.id}", right: "{champion.id}") '
+                "{ differences { path left right text } code { added { name } } complete } }",
+            )
+        )
     written = _written_down(store)
     if written is not None:
         asked.append(
@@ -165,6 +176,14 @@ def questions(store: GraphStore) -> list[Question]:
             '{ find(kind: RUN, where: [{key: "status", value: "FAILED"}]) { nodes { name properties } } }',
         )
     )
+    if champion is not None:
+        asked.append(
+            Question(
+                f"How could {champion.name} be trained again, and what is missing for it?",
+                f"kinlore repro '{champion.id}'",
+                f'{{ repro(id: "{champion.id}") {{ script missing {{ what text }} }} }}',
+            )
+        )
     if failed is not None:
         asked.append(
             Question(
@@ -184,6 +203,12 @@ def _champion(store: GraphStore) -> Node | None:
             if stay["name"] == "champion" and stay.get("until") is None:
                 return node
     return None
+
+
+def _before(store: GraphStore, version: Node) -> Node | None:
+    """The version that comes directly before."""
+    steps = store.expand([version.handle], Direction.UPSTREAM, (EdgeKind.PRECEDES,)).steps
+    return store.get([steps[0].src])[0] if steps else None
 
 
 def _gravest(store: GraphStore) -> Node | None:

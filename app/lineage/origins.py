@@ -75,7 +75,9 @@ class _Origins:
             for side in sides
         ]
         moment = Moment(known_at=known_at)
-        asked = sorted({*self.only[0], *self.only[1]})
+        # The code of one side may be history of the other: it brought data that both read.
+        code = {step.src for step in steps if step.kind is EdgeKind.CODE_FOR}
+        asked = sorted({*self.only[0], *self.only[1], *code})
         has = store.expand(asked, Direction.UPSTREAM, (EdgeKind.HAS,), moment, spaces).steps if asked else []
         self.nodes = self._read({*asked, *(step.src for step in has)})
         self.parents: dict[int, list[Node]] = defaultdict(list)
@@ -130,8 +132,10 @@ class _Origins:
             return str(node.properties["path"])
         for mark in ("@", ":"):
             head, found, _ = node.name.partition(mark)
-            if found and head:
+            if found and head and head != "sha256":
                 return head
+        if node.kind is NodeKind.ARTIFACT and node.name.startswith("sha256:"):
+            return "image"
         return node.name if node.kind is not NodeKind.DATASET_VERSION else ""
 
     # data and models -----------------------------------------------------------------------------------
@@ -258,9 +262,10 @@ class _Origins:
         steps = [self._behind(number, EdgeKind.CODE_FOR) for number in (0, 1)]
         found = self._dirty(steps)
         groups: dict[str, _Pair] = defaultdict(lambda: ([], []))
+        ran = [{self.leader[step.src] for step in listed} for listed in steps]
         for number, listed in enumerate(steps):
             for step in listed:
-                if step.src in self.nodes:
+                if step.src in self.nodes and self.leader[step.src] not in ran[1 - number]:
                     parent = self._parent(step.src)
                     groups["" if parent is None else parent.name][number].append(step.src)
         if "" in groups and len(groups) == 2:

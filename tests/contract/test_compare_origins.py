@@ -194,6 +194,18 @@ def test_commits_that_brought_the_data_matter_less_than_the_data(store: GraphSto
     ]
 
 
+def test_code_of_the_one_that_is_history_of_the_other(store: GraphStore) -> None:
+    """Commit 1 was the code of one run, and brought the data of both."""
+    write(
+        store, *history(), *ran(GOOD, 1), *ran(BAD, 2), *version("raw.csv", 1),
+        Links(E.INPUT_TO, data("raw.csv", 1), GOOD, EPOCH),
+        Links(E.INPUT_TO, data("raw.csv", 1), BAD, EPOCH),
+        Links(E.INTRODUCED, commit(1), data("raw.csv", 1), EPOCH),
+    )  # fmt: skip
+
+    assert told(between(store, GOOD, BAD)) == {"code.churn": ("c1", "c2", 0.9)}
+
+
 @pytest.mark.parametrize(
     ("left", "right", "differs"),
     [
