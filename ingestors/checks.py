@@ -151,8 +151,8 @@ def _check(
     stream = found.stream if part is None else f"{found.stream} ({part})"
     values = {**metrics, **_flat(found.columns)} if part is None else metrics
     yield from series.of_check(
-        me, scope=scope, stream=stream, at=found.at, status=status, kind=str(properties["kind"]),
-        segment=segment, metrics=values, subjects=subjects,
+        me, scope=scope, name=str(properties["name"]), stream=stream, at=found.at, status=status,
+        kind=str(properties["kind"]), segment=segment, metrics=values, subjects=subjects,
     )  # fmt: skip
 
 

@@ -66,6 +66,7 @@ def of_check(
     check: str,
     *,
     scope: str,
+    name: str,
     stream: str,
     at: Micros,
     status: str,
@@ -77,6 +78,7 @@ def of_check(
     """A result of a check as a member of the series of its results; ``subjects`` are its ``CHECKED_BY``."""
     series = f"check {scope} {stream}" + (f" {segment}" if segment else "")
     data = {
+        "name": name,
         "status": status,
         "kind": kind,
         "segment": segment,

@@ -234,7 +234,8 @@ def _reach(store: GraphStore, starts: Sequence[int], max_hops: int, moment: Mome
         reached: set[int] = set()
         for step in found.steps:
             for start in sorted(reach.starts_of.get(step.src, ())):
-                if reach.arrive(step.dst, start, hop, (step.src, step)):
+                # What this very hop has brought there goes on with the next.
+                if reach.hops[step.src, start] < hop and reach.arrive(step.dst, start, hop, (step.src, step)):
                     reached.add(step.dst)
         reached |= reach.spread(reached, found.same, hop)
         frontier = reached

@@ -146,6 +146,7 @@ def _show_affected(found: dict[str, Any], kind: str) -> None:
                 _row(row)
             if len(some) > _FAILURES:
                 click.echo(f"   … and {counted(len(some) - _FAILURES, 'check')} more, {timing.lower()}")
+    click.echo()
     print_table(
         ("", "checks", "of"),
         [

@@ -22,7 +22,10 @@ _QUERY = """query(
     asOf: $asOf, knownAt: $knownAt, first: $first
   ) {
     root { id owners { owner { id kind name } role } }
-    nodes { node { id kind name url createdAt goneAt stub } hops hiddenUpstream hiddenDownstream }
+    nodes {
+      node { id kind name url createdAt goneAt stub ... on Check { properties } }
+      hops hiddenUpstream hiddenDownstream
+    }
     edges { from to kind source validFrom validTo evidence properties }
     totalNodes complete truncatedBecause
   }

@@ -109,7 +109,7 @@ class Tree:
             groups.setdefault((child.edge["kind"], child.node["kind"]), []).append(child)
         entries: list[_Child | str] = []
         for (_, kind), group in sorted(groups.items()):
-            group.sort(key=lambda child: (-(child.node["createdAt"] or 0), child.node["id"]))
+            group.sort(key=lambda child: (_place(child), -(child.node["createdAt"] or 0), child.node["id"]))
             entries += group[:SIBLINGS]
             folded = group[SIBLINGS:]
             if folded:
@@ -119,7 +119,7 @@ class Tree:
         return entries
 
     def _title(self, node: Mapping[str, Any]) -> str:
-        marks = [age(node["createdAt"], self._now)]
+        marks = [str(_told(node).get("status") or ""), age(node["createdAt"], self._now)]
         if node.get("goneAt"):
             marks.append("gone at its source")
         if node.get("stub"):
@@ -132,3 +132,15 @@ class Tree:
         why = f"  [{edge['kind']} {clean(edge['source'])}]"
         hops = self._hops[child.node["id"]]
         return f"{self._title(child.node)}  {hops:+d}{why}"
+
+
+def _told(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is known of a check; nothing of other things is shown."""
+    told = node.get("properties")
+    return told if isinstance(told, dict) else {}
+
+
+def _place(child: _Child) -> tuple[bool, bool]:
+    """Of checks, those that failed come first, and a whole before its parts."""
+    told = _told(child.node)
+    return (bool(told) and told.get("status") != "FAILED", "partOf" in told)

@@ -163,6 +163,13 @@ def _identifier(bound: Bound, metric: str, claim: KeyedClaim) -> str:
     return identifier("check", f"{bound.name}/{metric}/{ref_of(claim)}"[:1000], _SCOPE)
 
 
+def _what(bound: Bound, rated: _Rated) -> str:
+    """Whose value it is, and of what where the bound's name does not say it."""
+    if rated.metric is None or rated.metric in bound.name:
+        return rated.value.name
+    return f"{rated.metric} of {rated.value.name}"
+
+
 def _name(claim: KeyedClaim) -> str:
     return str(claim.data.get("name") or ref_of(claim).partition("=")[2])
 
@@ -173,7 +180,7 @@ def _name(claim: KeyedClaim) -> str:
 def _check(bound: Bound, rated: _Rated) -> Iterator[Claim]:
     claim, value, verdict = rated.claim, rated.value, rated.verdict
     properties: Properties = {
-        "name": f"{bound.name}: {rated.metric} of {value.name}",
+        "name": f"{bound.name}: {_what(bound, rated)}",
         "createdAt": value.at,
         "checkedAt": format_time(value.at),
         "status": verdict.status,
@@ -215,9 +222,8 @@ def _incidents(series: str, bound: Bound, rated: Sequence[_Rated]) -> Iterator[t
         me = identifier("kinlore", str(uuid.uuid5(_NAMESPACE, "\n".join(parts))))
         began, source = first.value.at, first.claim.source
         over = None if streak.passed is None else rated[streak.passed].value.at
-        what = f"{first.metric} of {first.value.name}" if first.metric else first.value.name
         stated: dict[str, Any] = {
-            "name": f"{bound.name}: {what} failed",
+            "name": f"{bound.name}: {_what(bound, first)} failed",
             "description": first.verdict.because,
             "createdAt": began,
             "startedAt": format_time(began),
