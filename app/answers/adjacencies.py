@@ -23,7 +23,7 @@ from graph_schema.store import GraphStore
 #: Nodes from which on a walk counts as large.
 LARGE = 2_000
 _TRIES = 3
-_KINDS = (*FLOW_KINDS, EdgeKind.SAME_AS)
+_KINDS = (*FLOW_KINDS, EdgeKind.SAME_AS, EdgeKind.PRECEDES)
 
 
 class Held(msgspec.Struct, frozen=True):

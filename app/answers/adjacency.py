@@ -1,5 +1,7 @@
 """A graph as arrays: every node's outgoing flow edges, and what is the same thing as it.
 
+A commit's change is still there in the commits after it: their ``PRECEDES`` counts as flow here, no other.
+
 Nodes are *places*: positions in ``handles``, which is sorted. Edges are sorted by source, then target, then
 belief, so that two arrays of one graph are equal however they came about.
 """
@@ -13,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graph_schema.edges import EDGE_CODES, FLOW_KINDS, EdgeKind
+from graph_schema.kinds import NodeKind
 from graph_schema.times import Micros
 from graph_schema.values import ALWAYS, FOREVER
 
@@ -21,7 +24,8 @@ Places = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
-SAME_AS = EDGE_CODES[EdgeKind.SAME_AS]
+SAME_AS, PRECEDES = EDGE_CODES[EdgeKind.SAME_AS], EDGE_CODES[EdgeKind.PRECEDES]
+_COMMIT = list(NodeKind).index(NodeKind.COMMIT)
 _FLOW = np.zeros(len(EdgeKind), dtype=bool)
 _FLOW[[EDGE_CODES[kind] for kind in FLOW_KINDS]] = True
 #: Kinds whose evidence only says where it was stated: a stage of dvc.lock, events of a place, an alert.
@@ -55,29 +59,33 @@ class Arrows(msgspec.Struct, frozen=True):
 class Half(msgspec.Struct, frozen=True):
     """Edges in rows by the node they leave: those of place ``p`` stand at ``first[p]`` to ``first[p + 1]``.
 
-    ``inferred``: the edge was worked out from evidence and not stated by a source.
-    ``since`` and ``until`` are None where no edge has ends, as in most graphs of what happened."""
+    ``inferred``: the edge was worked out from evidence, and not stated by a source; ``onward``: it leads from
+    a commit to the next. ``since`` and ``until`` are None where no edge has ends. ``doubted``: if any was
+    inferred.
+    """
 
-    first: Ints
+    first: Places
     src: Places
     dst: Places
     belief: Ints
     inferred: Flags
+    onward: Flags
     since: Ints | None
     until: Ints | None
+    doubted: bool
 
     def __len__(self) -> int:
         return len(self.dst)
 
-    def leaving(self, places: Places, as_of: Micros | None) -> Ints:
+    def leaving(self, places: Places, as_of: Micros | None) -> Places:
         """Positions of the edges that leave these places, in order, of those valid at the time."""
         starts = self.first[places]
         counts = self.first[places + 1] - starts
-        total = int(counts.sum())
-        if total == 0:
-            return np.empty(0, dtype=np.int64)
-        ends = np.cumsum(counts)
-        found: Ints = np.arange(total, dtype=np.int64) + np.repeat(starts - (ends - counts), counts)
+        ends = np.cumsum(counts, dtype=np.int32)
+        if not len(ends) or not ends[-1]:
+            return np.empty(0, dtype=np.int32)
+        found: Places = np.repeat(starts - (ends - counts), counts)
+        found += np.arange(len(found), dtype=np.int32)
         if as_of is not None and self.since is not None and self.until is not None:
             found = found[(self.since[found] <= as_of) & (self.until[found] > as_of)]
         return found
@@ -105,13 +113,13 @@ def adjacency(handles: Ints, kinds: npt.NDArray[np.int8], arrows: Arrows) -> Adj
     """The graph of these nodes (``handles`` sorted, ``kinds`` aligned) and of the edges among them."""
     index = _index(handles)
     is_same = arrows.kind == SAME_AS
-    flows = np.flatnonzero(_FLOW[arrows.kind])
+    flows = np.flatnonzero(_FLOW[arrows.kind] | (arrows.kind == PRECEDES))
     sames = np.flatnonzero(is_same)
     return Adjacency(
         handles,
         kinds,
-        _half(handles, index, arrows, flows, both=False),
-        _half(handles, index, arrows, sames, both=True),
+        _half(handles, kinds, index, arrows, flows, both=False),
+        _half(handles, kinds, index, arrows, sames, both=True),
     )
 
 
@@ -135,26 +143,38 @@ def placed(handles: Ints, index: Places | None, asked: Ints) -> Places:
     return np.where(handles[found] == asked, found, -1).astype(np.int32)
 
 
-def _half(handles: Ints, index: Places | None, arrows: Arrows, chosen: Ints, *, both: bool) -> Half:
+def _half(
+    handles: Ints,
+    kinds: npt.NDArray[np.int8],
+    index: Places | None,
+    arrows: Arrows,
+    chosen: Ints,
+    *,
+    both: bool,
+) -> Half:
     src = placed(handles, index, arrows.src[chosen])
     dst = placed(handles, index, arrows.dst[chosen])
     if both:
         src, dst, chosen = np.concatenate((src, dst)), np.concatenate((dst, src)), np.tile(chosen, 2)
     inside = (src >= 0) & (dst >= 0)
+    inside &= (arrows.kind[chosen] != PRECEDES) | (kinds[src] == _COMMIT)
     src, dst, chosen = src[inside], dst[inside], chosen[inside]
     belief = arrows.belief[chosen]
     order = np.lexsort((belief, dst, src))
     src, dst, chosen = src[order], dst[order], chosen[order]
     since, until = arrows.since[chosen], arrows.until[chosen]
     timed = bool(len(chosen)) and (since.max() > ALWAYS or until.min() < FOREVER)
-    first = np.zeros(len(handles) + 1, dtype=np.int64)
+    inferred = (arrows.evidence & ~_STATED[arrows.kind])[chosen]
+    first = np.zeros(len(handles) + 1, dtype=np.int32)
     np.cumsum(np.bincount(src, minlength=len(handles)), out=first[1:])
     return Half(
         first,
         src,
         dst,
         belief[order],
-        (arrows.evidence & ~_STATED[arrows.kind])[chosen],
+        inferred,
+        (arrows.kind == PRECEDES)[chosen],
         since if timed else None,
         until if timed else None,
+        bool(inferred.any()),
     )

@@ -25,6 +25,8 @@ from graph_schema.values import NOW, Direction, Moment, Spaces
 from graph_schema.wording import counted
 
 MAX_TARGETS = 2_000
+#: Nodes that a walk through the store visits; beyond, the graph is read into memory or the walk ends.
+MAX_WALKED = 200_000
 _KINDS = tuple(NodeKind)
 
 
@@ -114,7 +116,9 @@ def _basis(
     whole = held.fresh() if held is not None and usable else None
     if whole is not None:
         return _held(whole, before, moment.as_of)
-    walked = facts.walk(store, asked, max_hops, moment, spaces)
+    kinds = {label.handle: label.kind for label in store.labels(asked, known_at=moment.known_at)}
+    commits = [handle for handle in asked if kinds[handle] is NodeKind.COMMIT]
+    walked = facts.walk(store, asked, max_hops, moment, spaces, most=MAX_WALKED, commits=commits)
     if held is not None and usable:
         if walked.stopped:
             return _held(held.built(), before, moment.as_of)
@@ -125,7 +129,9 @@ def _basis(
     hurt: frozenset[int] = frozenset()
     stopped = walked.stopped
     if before.all:
-        earlier = facts.walk(store, before.all, facts.PRECEDENT_HOPS - 1, moment, spaces, evidence=False)
+        earlier = facts.walk(
+            store, before.all, facts.PRECEDENT_HOPS - 1, moment, spaces, most=MAX_WALKED, evidence=False
+        )
         stopped = stopped or earlier.stopped
         hurt = _hurt(earlier.graph, facts.troubled(earlier.graph), before)
     return _Basis(
@@ -172,10 +178,10 @@ def _answer(
         at = now if now is not None else time.time_ns() // 1000
     critical = facts.tagged(store, weighing.critical, moment, spaces)
     scored = score(found, basis.deployed, critical, weighing, at, basis.as_of)
-    places = _greatest(scored.contribution, first)
-    targets = [_target(found, scored, int(place)) for place in places]
     at_risk = np.flatnonzero(scored.contribution)
-    counts = _counted(graph, at_risk)
+    places = _greatest(scored.contribution[at_risk], at_risk, first)
+    targets = [_target(found, scored, int(place)) for place in places]
+    counts = _counted(graph, scored.contribution)
     owners = _owners(store, targets, moment, spaces)
     names = [label.name for label in store.labels([handle for handle, _ in owners], known_at=moment.known_at)]
     standing = [s for place, s in scored.standing.items() if scored.contribution[place]]
@@ -210,15 +216,15 @@ def _history(basis: _Basis, handle: int) -> tuple[int, int]:
     return sum(other in basis.hurt for other in others), len(others)
 
 
-def _greatest(contribution: Floats, first: int) -> Ints:
-    """Places of the greatest contributions, those first; of equals the first places."""
-    there = np.flatnonzero(contribution)
-    if len(there) > first:
-        least = np.partition(contribution[there], len(there) - first)[len(there) - first]
-        above = there[contribution[there] > least]
-        level = there[contribution[there] == least][: first - len(above)]
-        there = np.concatenate((above, level))
-    return there[np.lexsort((there, -contribution[there]))]
+def _greatest(contribution: Floats, places: Ints, first: int) -> Ints:
+    """Of these places, those of the greatest contributions, in order; of equals the first places."""
+    if len(places) > first:
+        least = np.partition(contribution, len(places) - first)[len(places) - first]
+        above = np.flatnonzero(contribution > least)
+        level = np.flatnonzero(contribution == least)[: first - len(above)]
+        chosen = np.concatenate((above, level))
+        contribution, places = contribution[chosen], places[chosen]
+    return places[np.lexsort((places, -contribution))]
 
 
 def _target(found: Reach, scored: Scored, place: int) -> Target:
@@ -238,9 +244,12 @@ def _target(found: Reach, scored: Scored, place: int) -> Target:
     )
 
 
-def _counted(graph: Adjacency, places: Ints) -> list[tuple[NodeKind, int]]:
-    numbers = np.bincount(graph.kinds[places], minlength=len(_KINDS))
-    return [(kind, int(n)) for kind, n in zip(_KINDS, numbers, strict=True) if n]
+def _counted(graph: Adjacency, contribution: Floats) -> list[tuple[NodeKind, int]]:
+    there = contribution > 0
+    numbers = [
+        (kind, int(np.count_nonzero(there & (graph.kinds == code)))) for kind, code in NODE_CODES.items()
+    ]
+    return [(kind, n) for kind, n in numbers if n]
 
 
 def _owners(
@@ -270,7 +279,7 @@ def _reasons(shown: int, total: int, max_hops: int, beyond: int, basis: _Basis) 
     if total > shown:
         reasons.append(f"{shown:,} of {total:,} things at risk are told one by one: raise first")
     if basis.stopped:
-        reasons.append(f"stopped after walking {facts.MAX_WALKED:,} nodes: narrow with asOf or maxHops")
+        reasons.append(f"stopped after walking {MAX_WALKED:,} nodes: narrow with asOf or maxHops")
     elif beyond:
         more = "1 more node lies" if beyond == 1 else f"{beyond:,} more nodes lie"
         reasons.append(f"stopped at {counted(max_hops, 'hop')}: {more} one hop further: raise maxHops")

@@ -25,8 +25,6 @@ from graph_schema.store import GraphStore
 from graph_schema.times import Micros, parse_time
 from graph_schema.values import ALWAYS, FOREVER, Direction, Moment, Spaces, Step
 
-#: Nodes that one walk through the store visits; beyond, the graph is read into memory or the walk ends.
-MAX_WALKED = 200_000
 NODE_CODES = {kind: code for code, kind in enumerate(NodeKind)}
 #: Of how many earlier things of a sort it is looked at whether they hurt.
 PRECEDENTS = 20
@@ -52,15 +50,19 @@ def walk(
     moment: Moment,
     spaces: Spaces,
     *,
-    most: int = MAX_WALKED,
+    most: int,
+    commits: Collection[int] = (),
     evidence: bool = True,
 ) -> Walked:
-    """Everything downstream of these nodes, and one hop further, as arrays: a call a hop, and two more.
+    """Everything downstream of these nodes, and one hop further, as arrays: a call a hop, and two more. The
+    walk ends where it passes ``most`` nodes.
 
-    ``evidence``: whether it is to be known which edges were inferred.
+    ``commits``: those of them whose change is looked for in later commits, too, which costs another call a
+    hop. ``evidence``: whether it is to be known which edges were inferred.
     """
     seen = set(handles)
     frontier = set(handles)
+    later = set(commits)
     steps: dict[int, Step] = {}
     hidden: dict[int, int] = {}
     stopped = False
@@ -74,6 +76,11 @@ def walk(
             ends.update((step.src, step.dst))
         for step in (*found.steps, *found.same):
             steps[step.belief] = step
+        if held := sorted(frontier & later):
+            onward = store.expand(held, Direction.DOWNSTREAM, (EdgeKind.PRECEDES,), moment, spaces)
+            steps.update((step.belief, step) for step in onward.steps)
+            later |= {step.dst for step in onward.steps}
+            ends |= far_ends(onward.steps, Direction.DOWNSTREAM)
         frontier = ends - seen
         seen |= frontier
     stopped = len(seen) > most
@@ -268,6 +275,7 @@ def troubled(graph: Adjacency, hops: int = PRECEDENT_HOPS, as_of: Micros | None 
         return marked
     _back(graph.same, marked, as_of, FOREVER)
     for _ in range(hops):
+        # That an incident came after a later commit says nothing of this one.
         _back(graph.flow, marked, as_of, 1)
         _back(graph.same, marked, as_of, FOREVER)
     return marked
@@ -276,7 +284,7 @@ def troubled(graph: Adjacency, hops: int = PRECEDENT_HOPS, as_of: Micros | None 
 def _back(half: Half, marked: Flags, as_of: Micros | None, rounds: int) -> None:
     """Mark what edges lead to what is marked, so many times over or until nothing is new."""
     while len(half) and rounds > 0:
-        hit = marked[half.dst] & ~marked[half.src]
+        hit = marked[half.dst] & ~marked[half.src] & ~half.onward
         if as_of is not None and half.since is not None and half.until is not None:
             hit &= (half.since <= as_of) & (half.until > as_of)
         if not hit.any():

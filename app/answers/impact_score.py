@@ -92,7 +92,8 @@ def score(
     raw = worth * found.strength
     raw[is_critical] *= CRITICAL
     _once(graph, raw, as_of)
-    total = float(raw.sum())
+    # Only what there is: the same sum, to the last digit, whatever else is in the arrays.
+    total = float(raw[raw > 0].sum())
     points = 100.0 * total / (total + HALF)
     if total > 0:
         raw *= points / total

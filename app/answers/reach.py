@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from app.answers.adjacency import Adjacency, Floats, Ints, Places
+from app.answers.adjacency import Adjacency, Floats, Places
 from graph_schema.times import Micros
 
 #: What is left of an effect after one hop.
@@ -28,23 +28,24 @@ class Change(msgspec.Struct, frozen=True):
     ``~position`` in the ``SAME_AS`` edges; ``hops`` the length of the paths of that round."""
 
     places: Places
-    edges: Ints
+    edges: Places
     hops: int
 
 
-class Reach(msgspec.Struct, frozen=True):
+class Reach(msgspec.Struct):
     """``strength`` by place, 0 where no path leads; ``hops`` of the best path, -1 likewise.
 
-    ``beyond`` counts nodes one hop further than was asked for.
+    ``beyond`` counts nodes one hop further than was asked for. ``floor``: no strength found so far is less.
     """
 
     graph: Adjacency
     strength: Floats
     hops: npt.NDArray[np.int16]
     beyond: int
-    last: Ints
+    last: Places
     again: npt.NDArray[np.bool_]
     changes: list[Change]
+    floor: float = np.inf
 
     def path(self, place: int) -> tuple[list[int], int]:
         """The beliefs along the best path to a place, from where it begins, ``SAME_AS`` among them; and how
@@ -74,7 +75,7 @@ class Reach(msgspec.Struct, frozen=True):
         return _NONE
 
 
-_NONE = np.iinfo(np.int64).min
+_NONE = np.iinfo(np.int32).min
 
 
 def reach(
@@ -103,6 +104,7 @@ def reach(
     if themselves is not None:
         kept = frontier[themselves[frontier]]
         state.strength[kept], state.hops[kept] = start.strength[kept], 0
+        state.floor = float(start.strength[kept].min(initial=np.inf))
     felt = start.strength
     for hop in range(1, max_hops + 1):
         if not len(frontier):
@@ -123,7 +125,7 @@ def _nothing(graph: Adjacency) -> Reach:
         np.zeros(size),
         np.full(size, -1, dtype=np.int16),
         0,
-        np.full(size, _NONE, dtype=np.int64),
+        np.full(size, _NONE, dtype=np.int32),
         np.zeros(size, dtype=bool),
         [],
     )
@@ -132,9 +134,25 @@ def _nothing(graph: Adjacency) -> Reach:
 def _through(state: Reach, begun: Floats, frontier: Places, hop: int, as_of: Micros | None) -> Places:
     flow = state.graph.flow
     edges = flow.leaving(frontier, as_of)
-    src, dst = flow.src[edges], flow.dst[edges]
-    felt = begun[src] * np.where(flow.inferred[edges], HOP * INFERRED, HOP)
-    return _improve(state, edges, dst, felt, hop)
+    here = begun[frontier]
+    if len(here) and not flow.doubted and here.min() * _EQUAL >= here.max():
+        through = float(here[0]) * HOP
+        if through <= state.floor * _EQUAL:
+            return _first(state, edges, flow.dst[edges], through, hop)
+    felt = begun[flow.src[edges]]
+    felt *= np.where(flow.inferred[edges], HOP * INFERRED, HOP) if flow.doubted else HOP
+    return _improve(state, edges, flow.dst[edges], felt, hop)
+
+
+def _first(state: Reach, edges: Places, dst: Places, through: float, hop: int) -> Places:
+    """Where all feel the same and nobody felt less, only what was not reached before is better off."""
+    new = np.flatnonzero(state.hops[dst] < 0)
+    if not len(new):
+        return np.empty(0, dtype=np.int32)
+    dst = dst[new]
+    state.strength[dst] = through
+    state.floor = through
+    return _taken(state, edges[new], dst, hop)
 
 
 def _same(state: Reach, changed: Places, hop: int, as_of: Micros | None) -> Places:
@@ -153,21 +171,33 @@ def _same(state: Reach, changed: Places, hop: int, as_of: Micros | None) -> Plac
     return distinct(np.concatenate(everything), len(state.hops))
 
 
-def _improve(state: Reach, edges: Ints, dst: Places, felt: Floats, hop: int) -> Places:
+def _improve(state: Reach, edges: Places, dst: Places, felt: Floats, hop: int) -> Places:
     """Take what is better than what was found before; returns the places that changed, sorted."""
-    better = felt > state.strength[dst] * _EQUAL
-    if not better.any():
-        return np.empty(0, dtype=np.int32)
-    edges, dst, felt = edges[better], dst[better], felt[better]
-    # Of several edges into one node the strongest, of equals the first, which is the one of the least source.
     before = state.strength[dst]
-    np.maximum.at(state.strength, dst, felt)
-    wins = felt * _EQUAL >= state.strength[dst]
-    edges, dst, before = edges[wins][::-1], dst[wins][::-1], before[wins][::-1]
-    state.again[dst[before > 0]] = True
-    state.last[dst] = edges
+    better = np.flatnonzero(felt > before * _EQUAL)
+    if not len(better):
+        return np.empty(0, dtype=np.int32)
+    if len(better) < len(dst):
+        edges, dst, felt, before = edges[better], dst[better], felt[better], before[better]
+    known = np.flatnonzero(before)
+    if len(known):
+        state.again[dst[known]] = True
+    # Of several edges into one node the strongest, of equals the first, which is the one of the least source.
+    if felt.min() * _EQUAL >= felt.max():
+        state.strength[dst] = felt
+    else:
+        np.maximum.at(state.strength, dst, felt)
+        wins = felt * _EQUAL >= state.strength[dst]
+        edges, dst = edges[wins], dst[wins]
+    state.floor = min(state.floor, float(felt.min()))
+    return _taken(state, edges, dst, hop)
+
+
+def _taken(state: Reach, edges: Places, dst: Places, hop: int) -> Places:
+    """Note by which edges these were reached, of several into one node the first."""
+    state.last[dst[::-1]] = edges[::-1]
     state.hops[dst] = hop
-    places = distinct(dst, len(state.hops))
+    places = distinct(dst[state.last[dst] == edges], len(state.hops))
     state.changes.append(Change(places, state.last[places], hop))
     return places
 
@@ -175,7 +205,8 @@ def _improve(state: Reach, edges: Ints, dst: Places, felt: Floats, hop: int) -> 
 def distinct(places: Places, size: int) -> Places:
     """Each place once, in order, of ``size`` places there are."""
     if len(places) * 64 < size:
-        return np.unique(places)
+        ordered = np.sort(places)
+        return ordered[np.flatnonzero(np.diff(ordered, prepend=-1))]
     # Sorting what is nearly everything costs more than marking it.
     marked = np.zeros(size, dtype=bool)
     marked[places] = True

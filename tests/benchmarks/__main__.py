@@ -12,11 +12,11 @@ from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
 
-from tests.benchmarks import answers, closures, correlations, ingestion
+from tests.benchmarks import answers, closures, correlations, impact, ingestion
 from tests.benchmarks.measure import Figure
 from tests.neo4j_server import Neo4jServer
 
-PARTS = ("ingestion", "closures", "answers", "correlations")
+PARTS = ("ingestion", "closures", "answers", "correlations", "impact")
 PAGE = Path("docs") / "benchmarks.md"
 
 
@@ -73,6 +73,8 @@ def _figures(
         elif part == "closures":
             sizes = (20_000, 100_000, 1_000_000) if smaller == 1 else (20_000, 50_000)
             yield from closures.run(own, sizes, server)
+        elif part == "impact":
+            yield from impact.run(own, 1_000_000 // smaller)
         elif part == "correlations":
             yield from correlations.run(2_000 // smaller)
         else:
