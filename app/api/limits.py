@@ -35,9 +35,9 @@ MAX_FIELDS = 2_000
 MAX_COST = 1_000_000
 
 #: Lists whose length ``first`` bounds, with its default.
-_PAGED = {"find": 50, "search": 20, "lineage": 300, "paths": 3}
+_PAGED = {"find": 50, "search": 20, "lineage": 300, "paths": 3, "leaderboard": 100, "correlations": 20}
 #: Lists inside a node. They are short, but a query may go from one to the next.
-_NESTED = {"owners": 4, "tags": 4, "history": 100}
+_NESTED = {"owners": 4, "tags": 4, "history": 100, "runs": 5, "examples": 3, "counterexamples": 3}
 
 
 class _Weight(msgspec.Struct, frozen=True):
@@ -123,18 +123,21 @@ class _Counter:
     def _length(self, node: FieldNode) -> int:
         """How long the list of a root field may be."""
         default = _PAGED.get(node.name.value, 1)
-        for argument in node.arguments or ():
-            if argument.name.value not in ("first", "ids"):
-                continue
-            value: Any = argument.value
-            if isinstance(value, ListValueNode):
-                return max(1, len(value.values))
-            if isinstance(value, IntValueNode):
-                # More digits than an Int has are refused later, by its type.
-                return max(1, int(value.value[:12]))
-            if isinstance(value, VariableNode):
-                given = self.variables.get(value.name.value)
-                if isinstance(given, list):
-                    return max(1, len(given))
-                return max(1, given) if isinstance(given, int) else default
-        return default
+        given = {argument.name.value: self._size(argument.value) for argument in node.arguments or ()}
+        first = given.get("first")
+        # The ids that a question is about bound its answer only where nothing else does.
+        return first if first is not None else max(default, given.get("ids") or 1)
+
+    def _size(self, value: Any) -> int | None:
+        """A number as it stands, or how long a list is."""
+        if isinstance(value, ListValueNode):
+            return max(1, len(value.values))
+        if isinstance(value, IntValueNode):
+            # More digits than an Int has are refused later, by its type.
+            return max(1, int(value.value[:12]))
+        if isinstance(value, VariableNode):
+            held = self.variables.get(value.name.value)
+            if isinstance(held, list):
+                return max(1, len(held))
+            return max(1, held) if isinstance(held, int) else None
+        return None

@@ -92,6 +92,16 @@ def test_lengths_in_variables_count() -> None:
     assert f"allowed are {limits.MAX_COST:,}" in body["errors"][0]["message"]
 
 
+def test_a_leaderboard_counts_by_its_rows_and_not_by_its_ids(query: Query) -> None:
+    tagged = "tags { tag { " * 4 + "id" + " } }" * 4
+    board = f'leaderboard(ids: ["tag=x"], first: $first) {{ rows {{ runs {{ {tagged} }} }} }}'
+    text = f"query($first: Int) {{ {board} }}"
+
+    codes = [query(text, fails=True, first=first)["extensions"]["code"] for first in (1_000, 100)]
+
+    assert codes == ["TOO_COSTLY", "NOT_FOUND"]
+
+
 def test_ids_are_bounded(query: Query) -> None:
     error = query("query($ids: [ID!]!) { nodes(ids: $ids) { id } }", fails=True, ids=["tag=x"] * 201)
 
