@@ -122,6 +122,8 @@ def _code(known: Known, missing: list[Gap]) -> list[Step]:
         missing.append(Gap("code", f"the tree had uncommitted changes{named}, which are not kept anywhere"))
     elif known.dirty is None:
         missing.append(Gap("code", "whether the tree had uncommitted changes nobody says"))
+    if known.commit.gone_at is not None:
+        missing.append(Gap("code", f"commit {sha[:_SHOWN_HASH]} is gone from its repository"))
     if known.repository is None:
         missing.append(Gap("code", f"the repository of commit {sha[:_SHOWN_HASH]} is unknown"))
         return []

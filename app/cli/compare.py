@@ -28,6 +28,8 @@ _COMMITS = 10
 _LONGEST, _VALUE = 60, 36
 #: Below this weight a difference is a name, a time, an id or a place.
 _NOISE = 0.1
+#: Up to this weight what differs may be no difference.
+_DOUBTFUL = 0.3
 _PLACES = "names, times, ids and places"
 
 
@@ -93,6 +95,10 @@ def _show(found: dict[str, Any], named: dict[str, str], everything: bool, with_e
             ("what", clipped(found["left"]["name"], _VALUE), clipped(found["right"]["name"], _VALUE)),
             [(clean(each["path"]), _value(each["left"]), _value(each["right"])) for each in shown[:_SHOWN]],
         )
+    for each in shown[:_SHOWN]:
+        # What two values alone would hide: that nobody knows whether they differ, or what was run.
+        if each["text"] and (each["weight"] <= _DOUBTFUL or each["path"] in ("code.dirty", "code.diff")):
+            click.echo(f"{clean(each['path'])}: {clean(each['text'])}")
     for between in found["code"]:
         _show_commits(between)
     for side, (sign, colour) in _SIGNS.items() if with_edges else ():

@@ -7,6 +7,8 @@ import json
 import pytest
 
 from app.container import Container
+from graph_schema.claims import Links, Record
+from graph_schema.edges import EdgeKind
 from tests.api.conftest import DATA, VERSION, write
 from tests.api.test_versus import EXPERIMENT, trial, tried
 from tests.cli.conftest import Kinlore
@@ -86,3 +88,21 @@ def test_compare_leaves_noise_out_unless_it_is_asked_for(kinlore: Kinlore) -> No
     ]  # fmt: skip
     assert "(--edges)" in shown.err and "─INPUT_TO→" not in shown.out
     assert "+ DatasetVersion users.csv ─INPUT_TO→ Run tried 30" in everything.out
+
+
+def test_compare_says_what_nobody_knows(graph: Container, kinlore: Kinlore) -> None:
+    table = "openlineage.dataset_version=warehouse/calls"
+    versions = [f"{table}@{number:08d}-0000-4000-8000-000000000000" for number in (1, 2)]
+    claims = [
+        claim
+        for place, name in zip((0, 30), versions, strict=True)
+        for claim in (
+            Links(EdgeKind.HAS, "dataset=warehouse/calls", name),
+            Links(EdgeKind.INPUT_TO, name, tried(place)),
+        )
+    ]
+    write(graph.store, [Record("tables", "tables", 1, tuple(claims))])
+
+    shown = kinlore("compare", tried(0), tried(30))
+
+    assert "whether the content differs nobody says" in shown.out

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
+import msgspec
+
 from app.answers.repro import Input, Known, Recipe, address, folder_of, recipe
 from graph_schema.kinds import NodeKind
 from graph_schema.values import Node
@@ -99,6 +101,7 @@ def test_code_that_was_changed_or_lies_nobody_knows_where() -> None:
     changed = recipe(known(dirty=True, diff="f" * 64))
     unsaid = recipe(known(dirty=None))
     homeless = recipe(known(repository=None))
+    gone = recipe(known(commit=msgspec.structs.replace(COMMIT, gone_at=1)))
 
     assert gaps(changed) == [
         ("code", "the tree had uncommitted changes (digest ffffffffff…), which are not kept anywhere")
@@ -106,6 +109,7 @@ def test_code_that_was_changed_or_lies_nobody_knows_where() -> None:
     assert gaps(unsaid) == [("code", "whether the tree had uncommitted changes nobody says")]
     assert gaps(homeless) == [("code", "the repository of commit 3faf1c7d9b is unknown")]
     assert commands(homeless, "code") == []
+    assert gaps(gone) == [("code", "commit 3faf1c7d9b is gone from its repository")]
 
 
 def test_data_that_cannot_be_fetched_is_named_with_what_is_known() -> None:
