@@ -22,8 +22,10 @@ from graph_schema.values import Direction, Node, Spaces
 E = EdgeKind
 #: Earlier values that one is compared with, at most and at least.
 _COMPARED, _LEAST = 20, 3
+#: Runs just before a change that tell whether things were bad already.
+_LATELY = 4
 #: Worse by more than this many median deviations, and by more than this share of the value.
-_DEVIATIONS, _TOLERANCE = 4.0, 0.01
+_DEVIATIONS, _TOLERANCE = 3.0, 0.01
 _MAD_TO_SIGMA = 1.4826
 #: The share of earlier values that is taken for good, and how much less than all of them these vary.
 _BETTER, _HALF = 0.7, 1.6
@@ -65,8 +67,9 @@ class RunHistory:
     def __init__(self, groups: Groups, at: Micros) -> None:
         self._groups = groups
         self._at = at
-        self._values: dict[tuple[int, str], list[tuple[Micros, float]]] = {}
+        self._values: dict[tuple[int, str, str], list[tuple[Micros, float]]] = {}
         self._usual: dict[int, float] = {}
+        self._timelines: dict[int, list[tuple[Micros, int, bool]]] = {}
         for parent, members in groups.members.items():
             for handle in members:
                 self._note(parent, groups.nodes.get(handle))
@@ -77,8 +80,10 @@ class RunHistory:
         when = None if node is None else time_of(node)
         if node is None or when is None or when > self._at:
             return
+        settings = _settings(node)
         for name, value in numbers(node.properties.get("metrics")).items():
-            self._values.setdefault((parent, name), []).append((when, value))
+            self._values.setdefault((parent, "", name), []).append((when, value))
+            self._values.setdefault((parent, settings, name), []).append((when, value))
 
     def bad(self, run: Node, metrics_only: bool = False) -> bool | None:
         """Whether a run failed or did worse than those before it; None where that cannot be told."""
@@ -88,6 +93,28 @@ class RunHistory:
         if worse is None:
             return None if metrics_only or run.properties.get("status") not in GOOD else False
         return bool(worse)
+
+    def lately(self, parent: int, handles: Collection[int]) -> float:
+        """How often runs of a group were bad just before the first of these: what was bad already then has
+        another cause. Drawn towards what is usual in the group, as if four runs more had been seen."""
+        timeline = self._timeline(parent)
+        first = min((when for when, handle, _ in timeline if handle in handles), default=self._at)
+        before = [bad for when, handle, bad in timeline if when < first and handle not in handles][-_LATELY:]
+        return (sum(before) + _LATELY * self._share(parent)) / (len(before) + _LATELY)
+
+    def _timeline(self, parent: int) -> list[tuple[Micros, int, bool]]:
+        """The runs of a group by time, with how they went, where that can be told."""
+        if parent not in self._timelines:
+            found = []
+            for handle in set(self._groups.members.get(parent, ())):
+                node = self._groups.nodes.get(handle)
+                when = None if node is None else time_of(node)
+                if node is not None and when is not None and when <= self._at:
+                    bad = self.bad(node, metrics_only=True)
+                    if bad is not None:
+                        found.append((when, handle, bad))
+            self._timelines[parent] = sorted(found)
+        return self._timelines[parent]
 
     def worse(self, run: Node) -> list[str] | None:
         """The metrics that are worse than before by more than they usually vary; None where there is nothing
@@ -100,9 +127,14 @@ class RunHistory:
             if higher is None or when is None:
                 continue
             for parent in self._groups.parents.get(run.handle, ()):
-                values = self._values.get((parent, name), [])
-                before = [v for _, v in values[: bisect.bisect_left(values, (when, -math.inf))]][-_COMPARED:]
-                if len(before) < _LEAST:
+                # Best with what was set the same; else, as where settings are new, with all of the group.
+                for settings in (_settings(run), ""):
+                    values = self._values.get((parent, settings, name), [])
+                    before = [v for _, v in values[: bisect.bisect_left(values, (when, -math.inf))]]
+                    before = before[-_COMPARED:]
+                    if len(before) >= _LEAST:
+                        break
+                else:
                     continue
                 told = True
                 middle, spread = _well(before, higher)
@@ -123,6 +155,12 @@ class RunHistory:
             bad = sum(each is True for each in told)
             self._usual[parent] = (bad + 1) / (sum(each is not None for each in told) + 20)
         return self._usual[parent]
+
+
+def _settings(run: Node) -> str:
+    """The parameters of a run, to compare it with runs of the same."""
+    held = run.properties.get("params")
+    return repr(sorted(held.items())) if isinstance(held, Mapping) else "-"
 
 
 def _well(values: Sequence[float], higher: bool) -> tuple[float, float]:

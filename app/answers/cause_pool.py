@@ -180,6 +180,33 @@ def brought_by(found: Pool, handle: int, at: Micros) -> Link | None:
     return min(links, key=lambda link: (link.since or 0, link.edge.src), default=None)
 
 
+def way_from_commit(found: Pool, handle: int, at: Micros) -> list[Link]:
+    """The fewest edges that lead to a thing from a commit, through what it was made from."""
+    came: dict[int, Link | None] = {handle: None}
+    pending = [handle]
+    for node in pending:
+        links = sorted(found.region.into.get(node, ()), key=lambda link: (link.edge.kind, link.edge.src))
+        for link in links:
+            other = found.nodes.get(link.src)
+            when = None if other is None else time_of(other)
+            if link.src in came or other is None or (when is not None and when > at):
+                continue
+            came[link.src] = link
+            if other.kind is K.COMMIT and when is not None:
+                return _back(came, link.src)
+            pending.append(link.src)
+    return []
+
+
+def _back(came: Mapping[int, Link | None], start: int) -> list[Link]:
+    links = []
+    link = came[start]
+    while link is not None:
+        links.append(link)
+        link = came[link.dst]
+    return links
+
+
 def role_of(node: Node, path: Sequence[Link], nodes: Mapping[int, Node]) -> str:
     """In which role a thing led to the failure: its kind, and what it went into first. A commit before
     another went where that one went."""

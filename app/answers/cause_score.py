@@ -20,12 +20,12 @@ DAY = 24 * HOUR
 #: Prior log-odds of a change by what it is: rarely made changes are the riskier ones.
 PRIORS = {
     "Commit": 0.0,
-    "DatasetVersion": 0.0,
+    "DatasetVersion": -0.3,
     "derived": -0.8,
-    "Runtime": 0.3,
-    "ModelVersion": 0.8,
-    "Artifact": 0.0,
-    "Run": 0.0,
+    "Runtime": 0.5,
+    "ModelVersion": 1.3,
+    "Artifact": -1.5,
+    "Run": -0.3,
     "Deployment": -0.5,
     "JobRun": -0.5,
 }
@@ -34,18 +34,19 @@ UNTOLD = 0.0
 #: That a bad thing shows at all in one deployment that carries it; incidents a day of one that is well.
 _SHOWS, _RATE = 0.7, 1 / 40
 #: That a release fails whatever it carries; how far the fates of other deployments count.
-_RELEASE, _ELSEWHERE = 0.08, 0.8
+_RELEASE, _FAILED_TOO, _WENT_WELL = 0.08, 0.4, 0.6
 #: The delay of an incident: mostly hours, sometimes days (two exponential distributions: share and mean).
 _DELAYS = ((0.7, 8 * HOUR), (0.3, 3 * DAY))
 #: That offline metrics show a bad thing at all; that one run shows it then.
 _VISIBLE, _RUN_SHOWS = 0.6, 0.85
-#: How many runs of one group count, as a power of their number, and metrics as a whole.
-_RUNS_COUNT, _METRICS = 0.6, 0.7
+#: How much many runs of one group count, as a power of their number.
+_RUNS_COUNT = 0.6
 #: That a check of a bad thing itself fails, and one of what was made from it.
 _CHECK_FAILS, _LATER_FAILS = 0.7, 0.4
 #: That the size of bad data is out of line, and of good data.
 _SIZE_BAD, _SIZE_GOOD = 0.35, 0.03
-_UNCHANGED, _BROUGHT, _TRIVIAL = -3.0, -1.0, -1.5
+_UNCHANGED, _BROUGHT, _TRIVIAL = -2.0, -1.0, -2.0
+_NAMED, _AGE, _UNCOMPARED = 1.5, 0.2, -1.5
 _MOST = 6.0
 
 
@@ -111,6 +112,8 @@ class Signals(msgspec.Struct, frozen=True, kw_only=True):
     symptom: float = 0.0
     symptom_text: str = ""
     trivial: bool = False
+    age: float = 0.0
+    named: bool = False
 
 
 class Weight(NamedTuple):
@@ -127,6 +130,8 @@ def weigh(signals: Signals) -> list[Weight]:
     found += _path(signals)
     found += _difference(signals)
     found += _time(signals)
+    if signals.named:
+        found.append(Weight("path", _NAMED, "the failure names it itself"))
     found += _elsewhere(signals)
     found += _runs(signals.runs)
     found += _checks(signals.checks)
@@ -204,6 +209,9 @@ def _density(seconds: float) -> float:
 
 def _time(signals: Signals) -> list[Weight]:
     found = []
+    if signals.age > 0:
+        text = f"it was made {lasting(signals.age)} before the failure"
+        found.append(Weight("time", -_AGE * math.log1p(signals.age / DAY), text))
     failed = [each for each in signals.own if each.failed]
     if failed:
         latest = min(failed, key=lambda each: each.seconds)
@@ -222,7 +230,8 @@ def _elsewhere(signals: Signals) -> list[Weight]:
     found = []
     bad = [each for each in signals.others if each.failed]
     good = [each for each in signals.others if not each.failed]
-    weights = [_ELSEWHERE * sum(map(exposure, each)) for each in (bad, good)]
+    sums = [sum(map(exposure, each)) for each in (bad, good)]
+    weights = [_FAILED_TOO * sums[0], _WENT_WELL * sums[1]]
     # What speaks for and against is weighed as a whole, so that neither is lost in the limit.
     whole = sum(weights)
     scale = 1.0 if abs(whole) <= _MOST else _MOST / abs(whole)
@@ -241,7 +250,7 @@ def _runs(runs: Sequence[RunSeen]) -> list[Weight]:
         return []
     groups: dict[int, list[float]] = {}
     for each in runs:
-        usual = min(0.5, max(0.02, each.usual))
+        usual = min(0.7, max(0.02, each.usual))
         ratio = math.log(_RUN_SHOWS / usual if each.bad else (1 - _RUN_SHOWS) / (1 - usual))
         groups.setdefault(each.group, []).append(ratio)
     # Runs of one group are not independent: n of them count as n ** 0.6.
@@ -250,7 +259,8 @@ def _runs(runs: Sequence[RunSeen]) -> list[Weight]:
     ratio = math.log(_VISIBLE * math.exp(seen) + 1 - _VISIBLE)
     bad = sum(each.bad for each in runs)
     text = f"{bad} of {_many(len(runs), 'run')} with it failed or did worse than before"
-    return [Weight("metrics", _METRICS * _capped(ratio, 20.0), text)]
+    # What many runs say together is mostly one thing said often.
+    return [Weight("metrics", math.log1p(ratio) if ratio > 0 else 1.5 * ratio, text)]
 
 
 def _checks(checks: Sequence[CheckSeen]) -> list[Weight]:
@@ -287,9 +297,10 @@ def _size(signals: Signals) -> list[Weight]:
 
 def _settings(signals: Signals) -> list[Weight]:
     if signals.settings is None:
-        return []
+        text = "there is nothing to compare its configuration with"
+        return [Weight("configuration", _UNCOMPARED, text)] if signals.sort == "Run" else []
     if not signals.settings:
-        return [Weight("configuration", -2.0, "its configuration is that of the last good one")]
+        return [Weight("configuration", -3.0, "its configuration is that of the last good one")]
     total, texts = -0.7, []
     for each in signals.settings:
         new = (2.0 if each.steady else 1.0) + 0.6 * max(0.0, min(2.0, _leap(each)))

@@ -9,7 +9,16 @@ from typing import Any
 from app.answers import judged
 from app.answers.cause_graph import Link, arrivals, certainty, nodes_of, read, way
 from app.answers.cause_history import RunHistory, check_failed, check_rates, groups_of, size_of
-from app.answers.cause_pool import FAILING, Pool, brought_by, effective, is_derived, role_of
+from app.answers.cause_pool import (
+    FAILING,
+    GOOD,
+    Pool,
+    brought_by,
+    effective,
+    is_derived,
+    role_of,
+    way_from_commit,
+)
 from app.answers.cause_score import CheckSeen, Exposure, RunSeen, Setting, Signals
 from app.answers.last_good import SIBLINGS, LastGood, Stay, along, stays_of, time_of, troubles_of
 from app.answers.outcomes import BAD
@@ -26,8 +35,12 @@ _MICROS = 1_000_000.0
 _SERVING = frozenset({K.DEPLOYMENT, K.ARTIFACT})
 #: Words by which alerts tell that a service does not run well, and that what it answers is not good.
 _OPERATION = ("latency", "error", "crash", "timeout", "oom", "memory", "5xx", "500", "unavailable", "restart")
-_QUALITY = ("drift", "quality", "accuracy", "auc", "conversion", "prediction", "bias", "precision")
-_SYMPTOM = 0.5
+_QUALITY = ("score", "drift", "quality", "accuracy", "auc", "conversion", "prediction", "bias", "precision")
+#: What such an alert says for data, for what serves, and for what trains, as log-odds.
+_OF_OPERATION = {"data": -0.7, "serving": 0.5, "training": -0.5}
+_OF_QUALITY = {"data": 0.8, "serving": -0.5, "training": 0.4}
+#: Settings that say who did something and why, and change nothing.
+_WHO = re.compile(r"(^|[._])(by|user|author|actor|owner|sender|url|link|description|message|reason|title)$")
 #: So many states before with the same value make it one that is not changed lightly.
 _STEADY = 4
 #: So often was a value used before that it is nothing new; once may have been the same mistake.
@@ -52,6 +65,7 @@ class Reader:
         spaces: Spaces,
     ) -> None:
         self.subject, self.states, self.pool, self.at = subject, states, found, at
+        self._alone: set[int] = set()
         starts = set(found.candidates) | found.ranged
         self.region = read(
             store, starts, Direction.DOWNSTREAM, FLOW_KINDS,
@@ -127,6 +141,8 @@ class Reader:
             symptom=symptom,
             symptom_text=text,
             trivial=node.kind is K.COMMIT and _is_trivial(node),
+            age=(self.at - since) / _MICROS,
+            named=len(path) == 1 and node.kind is not K.DEPLOYMENT and self.subject.kind is K.INCIDENT,
         )
 
     def lines(self, handle: int) -> list[str]:
@@ -185,11 +201,18 @@ class Reader:
             bad = self.history.bad(self.runs[handle], metrics_only=True)
             if bad is not None:
                 seen.append(self._seen(self.runs[handle], bad))
-        return seen
+        carrying = {other for other in reached if other in self.runs} | {handle}
+        lately = {
+            group: self.history.lately(group, carrying)
+            for group in {each.group for each in seen} - self._alone
+        }
+        return [RunSeen(each.bad, lately.get(each.group, each.usual), each.group) for each in seen]
 
     def _seen(self, run: Node, bad: bool) -> RunSeen:
-        group = min(self.groups.parents.get(run.handle, ()), default=run.handle)
-        return RunSeen(bad, self.history.usual(run), group)
+        parents = self.groups.parents.get(run.handle, ())
+        if not parents:
+            self._alone.add(run.handle)
+        return RunSeen(bad, self.history.usual(run), min(parents, default=run.handle))
 
     def _checks(self, reached: dict[int, Micros], handle: int) -> list[CheckSeen]:
         seen = []
@@ -223,13 +246,17 @@ class Reader:
         ]
         alike.sort(key=lambda other: (time_of(other) or 0, other.id), reverse=True)
         held = [other for other in alike if self.pool.held.get(other.handle, 0) & ~FAILING]
+        if not alike:
+            # Of another name, but what the last good state came from.
+            held = [n for n in self.pool.nodes.values() if n.kind is K.RUN and self._was_good(n)]
+            held.sort(key=lambda other: (time_of(other) or 0, other.id), reverse=True)
         return _settings(mine, [_parameters(other) for other in [*held, *alike][:20]])
 
+    def _was_good(self, run: Node) -> bool:
+        return bool(self.pool.held.get(run.handle, 0) & GOOD) and _parameters(run) != {}
+
     def _brought(self, handle: int) -> bool:
-        return any(
-            link.edge.kind is E.INTRODUCED and link.dst in self.pool.candidates
-            for link in self.pool.region.out.get(handle, ())
-        )
+        return any(link.edge.kind is E.INTRODUCED for link in self.region.out.get(handle, ()))
 
     def _symptom(self, node: Node, path: Sequence[Link]) -> tuple[float, str]:
         if self.subject.kind is not K.INCIDENT:
@@ -241,11 +268,10 @@ class Reader:
         way = [link for link in path if link.edge.kind is not E.PRECEDES]
         into = self.pool.nodes.get(way[0].dst) if way else None
         serves = node.kind in _SERVING or (into is not None and into.kind in _SERVING)
-        if node.kind is K.DATASET_VERSION:
-            serves = False
-        fits = serves if operation else not serves
+        sort = "data" if node.kind is K.DATASET_VERSION else "serving" if serves else "training"
+        weight = (_OF_OPERATION if operation else _OF_QUALITY)[sort]
         what = "that the service does not run well" if operation else "that its answers are not good"
-        return (_SYMPTOM if fits else -_SYMPTOM), f"the alert says {what}"
+        return weight, f"the alert says {what}"
 
 
 def _fate(stay: Stay, entered: Micros, troubles: Sequence[Micros], at: Micros) -> Exposure | None:
@@ -281,7 +307,7 @@ def _settings(mine: dict[str, Any], before: Sequence[dict[str, Any]]) -> list[Se
         return None
     found = []
     for each in of_properties(before[0], mine):
-        if each.weight > NOISE:
+        if each.weight > NOISE and not _WHO.search(each.path):
             same = sum(all(d.path != each.path for d in of_properties(other, mine)) for other in before[1:])
             steady = len(before) >= _STEADY and all(
                 all(d.path != each.path for d in of_properties(other, before[0]))
@@ -292,9 +318,16 @@ def _settings(mine: dict[str, Any], before: Sequence[dict[str, Any]]) -> list[Se
     return found
 
 
-def origin(found: Pool, handle: int, at: Micros) -> Link | None:
-    """The commit that brought in a data version, as the first edge of its path."""
-    return brought_by(found, handle, at) if found.nodes[handle].kind is K.DATASET_VERSION else None
+def origin(found: Pool, handle: int, at: Micros) -> list[Link]:
+    """The edges from the commit that a change came with to the change: that which brought in a data version,
+    else the nearest whose code it was made with. None for a commit, and where no commit is known."""
+    if found.nodes[handle].kind is K.COMMIT:
+        return []
+    if found.nodes[handle].kind is K.DATASET_VERSION:
+        brought = brought_by(found, handle, at)
+        if brought is not None:
+            return [brought]
+    return way_from_commit(found, handle, at)
 
 
 def path_of(found: Pool, handle: int) -> list[Link]:

@@ -133,26 +133,24 @@ def _states(
     nodes = [n for n in store.get(sorted(implicated), known_at=known_at, spaces=spaces) if n is not None]
     deployments = [n.handle for n in nodes if n.kind is K.DEPLOYMENT]
     released = [n.handle for n in nodes if n.kind in (K.ARTIFACT, K.MODEL_VERSION)]
+    same: set[int] = set()
     if not deployments and released:
-        deployments = _stood(store, released, at, known_at, spaces)
+        deployments, same = _stood(store, released, at, known_at, spaces)
     if deployments:
-        return of_deployments(store, subject.handle, deployments, at, known_at, spaces)
-    return (
-        of_runs(store, nodes, at, known_at, spaces)
-        if nodes
-        else LastGood(failing=[], earlier=[], good=None, because="")
-    )
+        return of_deployments(store, subject.handle, deployments, at, known_at, spaces, same)
+    return of_runs(store, nodes, at, known_at, spaces)
 
 
 def _stood(
     store: GraphStore, released: Sequence[int], at: Micros, known_at: Micros | None, spaces: Spaces
-) -> list[int]:
-    """The deployments of a model or an image that stood when the incident began."""
+) -> tuple[list[int], set[int]]:
+    """The deployments of a model or an image that stood when the incident began, and all that there were."""
     region = read(
         store, released, Direction.DOWNSTREAM, _RELEASED, until=at, known_at=known_at, spaces=spaces
     )
     stays = stays_of(store, sorted(region.handles), at, known_at, spaces)
-    return [handle for handle, stay in stays.items() if stay.until is None or stay.until > at]
+    standing = [handle for handle, stay in stays.items() if stay.until is None or stay.until > at]
+    return standing, region.handles
 
 
 # --- ranking -------------------------------------------------------------------------------------------
@@ -187,7 +185,7 @@ def _cause(
     found: Pool, handle: int, weights: Sequence[Weight], score: float, at: Micros, confirmed: bool | None
 ) -> Cause:
     links = path_of(found, handle)
-    first = origin(found, handle, at)
+    before = origin(found, handle, at)
     node = found.nodes[handle]
     evidence = [
         Evidence(each.kind, each.text, share)
@@ -198,7 +196,7 @@ def _cause(
         node=node,
         score=score,
         at=effective(found, handle) or at,
-        path=[link.edge for link in ([first] if first is not None else []) + links],
+        path=[link.edge for link in (*before, *links)],
         because=_because(evidence, confirmed),
         evidence=evidence,
         confirmed=confirmed,

@@ -19,7 +19,7 @@ CONFIRMED, REJECTED = "confirmed", "rejected"
 #: Incidents with a judged cause that are read, the latest first.
 MAX_JUDGED = 500
 #: How many confirmations it takes for what was confirmed to count as much as what is usual.
-_INERTIA = 6.0
+_INERTIA = 12.0
 
 
 class Judgements(msgspec.Struct):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -101,8 +101,10 @@ def of_deployments(
     at: Micros,
     known_at: Micros | None = None,
     spaces: Spaces = None,
+    same: Collection[int] = (),
 ) -> LastGood:
-    """What stood in the places of these deployments before; good is what had no incident there."""
+    """What stood in the places of these deployments before; good is what had no incident there, and is none
+    of ``same``: deployments of the very thing that the incident is about."""
     known = set(implicated)
     frontier = sorted(known)
     for _ in range(EARLIER):
@@ -120,7 +122,8 @@ def of_deployments(
         earlier = [*(_until(s, newest.since) for s in failing[1:] if s.since < newest.since), *earlier]
     for state in earlier:
         ended = min(at, state.until or at)
-        if not state.troubles and ended - state.since >= _SHORTEST:
+        is_same = state.node.handle in same
+        if not state.troubles and not is_same and ended - state.since >= _SHORTEST:
             return LastGood(failing=failing, earlier=earlier, good=state, because=_stood(state, ended))
     because = "no earlier deployment is known" if not earlier else "every earlier deployment had an incident"
     return LastGood(failing=failing, earlier=earlier, good=None, because=because)

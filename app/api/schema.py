@@ -11,11 +11,12 @@ from strawberry.extensions import ValidationCache
 from strawberry.schema.config import StrawberryConfig
 
 from app.api import fields, ingesting, mutations, queries
+from app.api.causes import CauseMutations, CauseQueries
 from app.api.checks import CheckedSchema, Checks
 from app.api.columns import ColumnQueries
 from app.api.execute import LevelByLevel, batched
-from app.api.impact import ImpactQueries
 from app.api.experiments import ExperimentQueries
+from app.api.impact import ImpactQueries
 from app.api.inputs import SCALARS
 from app.api.remediations import RemediationMutations, RemediationQueries
 from app.api.similar import SimilarQueries
@@ -39,6 +40,7 @@ from graph_schema.kinds import KINDS, NodeKind
 
 @strawberry.type
 class Query(
+    CauseQueries,
     CheckQueries,
     ColumnQueries,
     ExperimentQueries,
@@ -90,7 +92,7 @@ def _change(description: str, resolver: Any) -> Any:
 
 
 @strawberry.type
-class Mutation(RemediationMutations):
+class Mutation(CauseMutations, RemediationMutations):
     """What can be changed; ``mutations`` does it. Each answers with what it changed."""
 
     same: Correction = _change(

@@ -38,10 +38,12 @@ from app.cli.group import Commands
             "similar": ("app.cli.similar", "Find earlier failures like one, and what fixed them."),
             "experiments": ("app.cli.experiments", "Show what was already tried of a configuration."),
             "paths": ("app.cli.paths", "Show the shortest ways from one thing to another."),
+            "causes": ("app.cli.causes", "Show what caused an incident or a failed run."),
             "impact": ("app.cli.impact", "Show what is at risk if things are changed or lost."),
             "check": ("app.cli.check", "Say what a change puts at risk, before it is merged."),
         },
         "Correct": {
+            "incident": ("app.cli.incident", "Record an incident that no tool reported, and how far it is."),
             "identity": ("app.cli.identity", "See why two names are one thing, and correct it."),
         },
         "Look after": {
