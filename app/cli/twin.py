@@ -16,8 +16,8 @@ from app.cli.console import clean
 if TYPE_CHECKING:
     from app.cli.client import Client
 
-#: Seconds that an answer may take: from a server, and from a store that is opened for it.
-_PATIENCE = 2.5
+#: Seconds after which an answer comes too late, from a server or from a store that is opened for it.
+_PATIENCE = 5.0
 #: Seconds until a server has taken a capture in; after that it is asked by the error's text.
 _TAKEN_IN = 1.0
 _AGAIN = 0.1
@@ -32,12 +32,15 @@ def twin(config: str | None, run: str, told: Mapping[str, Any], wait: float = 0.
     problems: list[str] = []
 
     def work() -> None:
+        from app import settings
         from app.cli.client import connected
 
         try:
-            with connected(config) as client:
-                client.wait_for_model(wait)
-                found.append(_asked(client, run, told))
+            if settings.remote() is None:
+                found.append(_here(config, run, wait))
+            else:
+                with connected(config) as client:
+                    found.append(_asked(client, run, told))
         except Exception as failed:
             problems.append(" ".join(str(failed).split())[:200] or type(failed).__name__)
 
@@ -48,6 +51,51 @@ def twin(config: str | None, run: str, told: Mapping[str, Any], wait: float = 0.
     if found:
         return lines(found[0])
     return [f"similar failures: {problems[0]}" if problems else "similar failures: no answer in time"]
+
+
+def _here(config: str | None, run: str, wait: float) -> dict[str, Any]:
+    """The answer from the store itself, in the form of GraphQL's, but without its machinery: loading that
+    takes longer than the answer."""
+    from app import settings
+    from app.container import Container
+    from app.learnings.remediations import suggestions
+    from app.learnings.similar import similar
+    from app.lineage.lookup import find_one
+
+    with Container(settings.load(config)) as container:
+        store = container.store
+        encoder = container.model.wait(wait) if wait > 0 else None
+        answer = similar(store, handle=find_one(store, f"kinlore.run={run}"), first=1, encoder=encoder)
+        if answer.no_precedent:
+            return {"matches": [], "noPrecedent": True}
+        (match,) = answer.matches
+        (node,) = store.get([match.handle])
+        fixes = suggestions(store, [match.handle])[match.handle]
+    if node is None:
+        return {"matches": [], "noPrecedent": True}
+    said = {
+        "node": {
+            "id": node.id,
+            "kind": node.kind.name,
+            "name": node.name,
+            "properties": node.properties,
+            "createdAt": node.created_at,
+        },
+        "probability": match.probability,
+        "sameProject": match.same_project,
+        "shared": [{"text": each.text} for each in match.shared],
+        "differs": [{"path": d.path, "left": d.left, "right": d.right} for d in match.differs],
+        "remediations": [
+            {
+                "remediation": {"name": each.remediation.name},
+                "tried": each.tried,
+                "worked": each.worked,
+                "because": each.because,
+            }
+            for each in fixes
+        ],
+    }
+    return {"matches": [said], "noPrecedent": False}
 
 
 def _asked(client: Client, run: str, told: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,7 +115,7 @@ def _asked(client: Client, run: str, told: Mapping[str, Any]) -> dict[str, Any]:
     error = told.get("error") or {}
     text = str(error.get("text") or told.get("log") or "").strip()
     if not text:
-        return {"matches": [], "noPrecedent": True, "semantic": True, "because": None}
+        return {"matches": [], "noPrecedent": True}
     by_text: dict[str, Any] = client.ask(QUERY, {"text": text[-_MAX_TEXT:], "first": 1})["similar"]
     return by_text
 

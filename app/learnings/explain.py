@@ -46,6 +46,15 @@ _TELLING = frozenset({
 _EVERYWHERE = frozenset({NodeKind.REPOSITORY, NodeKind.EXPERIMENT, NodeKind.ENVIRONMENT})
 #: Frames of an interpreter's or a framework's own entry points are passed by everything.
 _ENTRANCES = re.compile(r"(?:^|:)(?:<module>|main|run|__call__|_call_impl|forward|wrapper|inner)$")
+#: Signals that rest on words in common.
+WORDS = ("text", "title", "title_in_text", "text_in_title")
+#: Signals that are told in a sentence: kind, sentence, the signals.
+_SAID = (
+    ("meaning", "close in meaning", ("meaning", "title_meaning", "title_in_meaning")),
+    ("project", "same project", ("project",)),
+    ("recency", "not long ago", ("recency",)),
+)
+_LAST = frozenset({"recency", "project"})
 _FEW_WORDS = 2
 _MESSAGE_WORDS = 4
 _MOST_SHARED = 8
@@ -81,30 +90,48 @@ def shared(
     ``signatures``: of the query's text and the match's."""
     positive = {c.signal: c for c in contributions if c.value > 0}
     whole = sum(c.value for c in positive.values()) or 1.0
+    share = {name: c.value / whole for name, c in positive.items()}
     found = [
-        *_signatures(query.title, match.item.title, *signatures),
-        *_places(query, match, rarity),
-        *_parameters(query, match, rarity, holding),
+        *_sharing(_signatures(query.title, match.item.title, *signatures), share.get("signature", 0.0)),
+        *_sharing(
+            [*_places(query, match, rarity), *_parameters(query, match, rarity, holding)],
+            share.get("graph", 0.0),
+        ),
+        *_component(query, match, share.get("component", 0.0)),
+        *_words(positive, share),
+        *(
+            Shared(name, said, sum(share.get(each, 0.0) for each in signals))
+            for name, said, signals in _SAID
+            if any(each in share for each in signals)
+        ),
     ]
-    found = _weighted(found, positive, whole)
-    found += [_signal(c, c.value / whole) for c in positive.values()]
-    kept = [each for each in found if each.text]
-    kept.sort(key=lambda each: (-each.telling, -each.weight))
-    return kept[:_MOST_SHARED]
+    found.sort(key=lambda each: (-each.telling, each.kind in _LAST, -each.weight))
+    return found[:_MOST_SHARED]
 
 
-def _weighted(found: list[Shared], positive: Mapping[str, Contribution], whole: float) -> list[Shared]:
-    """What is found in the graph and in the signature carries the share of the signal that rests on it."""
-    for name in ("entities", "signature", "graph"):
-        if name in positive and found:
-            share = positive[name].value / whole / len(found)
-            return [msgspec.structs.replace(each, weight=share) for each in found]
-    return found
+def _sharing(found: Iterable[Shared], weight: float) -> list[Shared]:
+    """What one signal rests on carries its share, in equal parts."""
+    listed = list(found)
+    return [msgspec.structs.replace(each, weight=weight / len(listed)) for each in listed]
+
+
+def _words(positive: Mapping[str, Contribution], share: Mapping[str, float]) -> Iterable[Shared]:
+    there = [positive[name] for name in WORDS if name in positive]
+    words = list(dict.fromkeys(word for each in there for word in each.shared))
+    if words:
+        text = f"words in common: {', '.join(words[:6])}"[:160]
+        yield Shared("text", text, sum(share[each.signal] for each in there))
+
+
+def _component(query: Item, match: Entry, weight: float) -> Iterable[Shared]:
+    theirs = match.item
+    if query.component and query.component == theirs.component and query.project == theirs.project:
+        yield Shared("component", f"same {query.component.replace(':', ' ', 1)}", weight, telling=True)
 
 
 def _signatures(our_title: str, their_title: str, ours: Signature, theirs: Signature) -> Iterable[Shared]:
     templates = [t for t in ours.templates if t in set(theirs.templates)]
-    if our_title == their_title and not _GENERIC.search(our_title):
+    if _same(our_title, their_title) and not _GENERIC.search(our_title):
         templates = [our_title, *(t for t in templates if t != template(our_title))]
     frames = [f for f in ours.frames if f in set(theirs.frames)]
     own = [f for f in frames if not _ENTRANCES.search(f)]
@@ -117,6 +144,14 @@ def _signatures(our_title: str, their_title: str, ours: Signature, theirs: Signa
     versions = [v for v in ours.versions if v in set(theirs.versions)]
     if versions:
         yield Shared("version", f"both name {', '.join(versions[:3])}", 0.0)
+
+
+def _same(ours: str, theirs: str) -> bool:
+    """Whether two titles say the same, or one the whole of the other and something before or behind it."""
+    if ours == theirs:
+        return True
+    short, long = sorted((template(ours), template(theirs)), key=len)
+    return short in long and _says_something(short)
 
 
 def _says_something(masked: str) -> bool:
@@ -139,8 +174,6 @@ def _places(query: Item, match: Entry, rarity: Rarity) -> Iterable[Shared]:
         else:
             text = f"same {sort} {near.name}, behind {names.get(near.by, 'it')}"
         yield Shared("lineage" if near.hops > 1 else sort, text, 0.0, near.handle, _tells(near.kind, rare))
-    if query.component and query.component == match.item.component and query.project == match.item.project:
-        yield Shared("component", f"same {query.component.replace(':', ' ', 1)}", 0.0, telling=True)
 
 
 def _tells(kind: NodeKind, rarity: float) -> bool:
@@ -157,30 +190,12 @@ def _parameters(query: Item, match: Entry, rarity: Rarity, holding: Callable[[st
             yield Shared("parameter", told[:160], 0.0)
 
 
-_SIGNALS = {
-    "text": "words in common",
-    "title": "words in common in what went wrong",
-    "meaning": "close in meaning",
-    "title_meaning": "close in meaning in what went wrong",
-    "recency": "not long ago",
-    "component": "same component",
-    "project": "same project",
-}
-
-
-def _signal(contribution: Contribution, weight: float) -> Shared:
-    said = _SIGNALS.get(contribution.signal, contribution.signal.replace("_", " "))
-    words = [word.partition(":")[2] or word for word in contribution.shared]
-    text = f"{said}: {', '.join(words[:6])}"[:200] if words else said
-    return Shared(contribution.signal, text, weight)
-
-
 def convincing(evidence: Sequence[Shared], contributions: Sequence[Contribution]) -> bool:
     """Whether two failures share more than what thousands say: a message, a frame, a place in the graph of
     their own, or words beyond "CUDA out of memory" and "Killed"."""
     if any(each.telling for each in evidence):
         return True
-    words = {word.partition(":")[2] or word for c in contributions if c.value > 0 for word in c.shared}
+    words = {word for c in contributions if c.signal in WORDS and c.value > 0 for word in c.shared}
     own = {word for word in words if word not in _GENERIC_WORDS and not _generic(word)}
     return len(own) >= _FEW_WORDS
 
