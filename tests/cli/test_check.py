@@ -101,6 +101,8 @@ def test_a_branch_that_touches_the_data_warns_and_names_what_runs(check: Check) 
     assert "Deployment production/churn-api@17" in done.out
     assert "1 production deployment" in done.out
     assert "- data data/raw.csv: 333a0ce → " in done.out
+    # What the extract of 2 November led to.
+    assert "- ChurnScoreDrift, 2026-11-03: likely cause raw.csv@77536cc, of data/raw.csv" in done.out
     assert all(len(line) <= 100 for line in done.out.splitlines() if line.startswith("  - "))
 
 
@@ -118,6 +120,36 @@ def test_parameters_and_scripts_count_by_what_was_made_with_them(check: Check) -
     assert "- code train.py" in script.out
     for done in (window, script):
         assert "Deployment production/churn-api@17" in done.out
+
+
+def test_a_configuration_that_was_tried_is_said_to_be(check: Check, tmp_path: Path) -> None:
+    file = tmp_path / "plan.yaml"
+    file.write_text("epochs: 4\nlr: 1.0\n", encoding="utf-8")
+    same = check("data", "--config", str(file))
+    file.write_text("epochs: 4\nlr: 1.5\n", encoding="utf-8")
+    other = check("data", "--config", str(file), "--json")
+    odd = check("data", "--config", str(tmp_path / "plan.ini"))
+
+    assert same.code == 0
+    assert same.out.startswith("already tried")
+    assert "worked on 2026-10-13 with this very configuration" in same.out
+    told = json.loads(other.out)
+    assert not told["already"]
+    assert told["alike"][0]["text"].endswith("; lr 1.5 here, 2 there")
+    assert odd.code == 2
+    assert "a configuration is one of .yaml, .yml, .json, .toml" in odd.err
+
+
+def test_a_configuration_is_no_reason_to_fail_where_nobody_can_be_asked(
+    check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KINLORE_URL", "http://127.0.0.1:9")
+    (tmp_path / "plan.json").write_text('{"lr": 1}', encoding="utf-8")
+
+    done = check("data", "--config", str(tmp_path / "plan.json"))
+
+    assert (done.code, done.out) == (0, "")
+    assert "nobody could be asked" in done.err
 
 
 def test_above_a_threshold_it_fails(check: Check) -> None:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.api.fields import Ask
+from app.api.graphql import Request, answer
+from app.gate.checking import check
+from app.gate.ci import surroundings
+from app.gate.reading import read_changes
+from app.gate.report import Thresholds, Verdict
 from app.lineage.compare import compare
 from app.lineage.differences import NOISE
+from app.answers.causes import root_causes
 from app.lineage.paths import paths
 from app.lineage.walk import lineage
 from graph_schema.edges import FLOW_KINDS, EdgeKind
@@ -26,6 +33,8 @@ from tests.contract.harness import Clock, clean_neo4j, open_neo4j, open_sqlite
 from tests.sources.pushing import edges, node, push, source_of
 from tests.sources.story import Story, happen
 from tests.tool_venvs import MLflowServer
+from tests.workspace.project import RAW, day
+from tests.workspace.workspace import REMOTE, Project
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -260,6 +269,19 @@ def test_comparing_the_versions_shows_the_data_and_not_the_noise(
         assert [node.id for node in code.added] == [commit(story, "data-2")] and not code.removed
 
 
+def test_the_data_is_named_as_the_cause_with_its_path(told: dict[str, GraphStore], story: Story) -> None:
+    for store in told.values():
+        answer = root_causes(store, incident(store).handle)
+
+        first = answer.candidates[0]
+        assert data_of(story, 2) in first.node.identifiers
+        assert first.path[0].src == commit(story, "data-2")
+        assert first.path[0].kind is E.INTRODUCED
+        assert [step.kind for step in first.path][-3:] == [E.PACKAGED_IN, E.DEPLOYED_AS, E.IMPLICATED_IN]
+        assert answer.last_good is not None
+        assert deployment("1") in answer.last_good.identifiers
+
+
 # time --------------------------------------------------------------------------------------------------
 
 
@@ -330,3 +352,43 @@ def test_everything_again_changes_nothing(told: dict[str, GraphStore], story: St
             tell(store, story, step)
 
         assert store.digest() == before
+
+
+# a change to it -----------------------------------------------------------------------------------------
+
+
+def test_a_branch_that_touches_the_data_is_warned_of_and_one_that_touches_the_readme_is_not(
+    told: dict[str, GraphStore], story: Story, tmp_path: Path
+) -> None:
+    """What `kinlore check` says in a clone, before anything of it is merged."""
+    clone = Project(tmp_path / "churn", story.project.tools, "")
+    story.project.git("clone", "--quiet", str(story.project.folder), str(clone.folder))
+    clone.git("remote", "set-url", "origin", REMOTE)
+    clone.git("checkout", "--quiet", "-b", "more-data")
+    clone.add_extract("second")
+    clone.commit("data", "A later extract", day(9))
+    clone.git("checkout", "--quiet", "-b", "words", "main")
+    clone.edit("README.md", "# churn", "# Churn")
+    clone.commit("words", "A word", day(9))
+    data, words = (
+        read_changes(clone.folder, surroundings({}), "main", head) for head in ("more-data", "words")
+    )
+
+    for store in told.values():
+
+        def ask(query: str, variables: Mapping[str, Any], store: GraphStore = store) -> dict[str, Any]:
+            said = answer(Request(query, dict(variables)), lambda: Ask(store, None, list))
+            assert "errors" not in said, said["errors"]
+            return dict(said["data"])
+
+        warned, silent = (check(ask, changes, Thresholds()) for changes in (data, words))
+
+        assert (warned.verdict, silent.verdict) == (Verdict.WARN, Verdict.QUIET)
+        assert [(each.path, each.kind) for each in warned.changes] == [(RAW, "data")]
+        # Both releases of the past are over: at risk is the one that stands.
+        at_risk = [risk.id for risk in warned.risks if risk.kind == "DEPLOYMENT"]
+        assert at_risk == [deployment("3")]
+        # The last change of the same data led to the incident.
+        (failure,) = warned.failures
+        assert failure.id == incident(store).id
+        assert failure.cause in (data_of(story, 2), commit(story, "data-2"))

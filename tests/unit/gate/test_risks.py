@@ -37,6 +37,7 @@ class Graph:
         self.members: dict[str, list[tuple[str, str]]] = held.get("members", {})
         self.incidents: dict[str, list[tuple[str, str]]] = held.get("incidents", {})
         self.causes: dict[str, list[tuple[str, bool | None]]] = held.get("causes", {})
+        self.tried: list[dict[str, Any]] = held.get("tried", [])
         self.lacks: tuple[str, ...] = held.get("lacks", ())
         self.asked: list[tuple[str, Mapping[str, Any]]] = []
 
@@ -49,6 +50,8 @@ class Graph:
             return {"nodes": [self._node(id) for id in variables["ids"]]}
         if "impact(" in query:
             return {"impact": self._impact(variables["ids"])}
+        if "experiments(" in query:
+            return {"experiments": {"alreadyTried": True, "summary": "", "alike": self.tried}}
         answers = {}
         for name, number in re.findall(r"(\w+): (?:lineage|rootCauses)\(id: \$i(\d+)", query):
             id = variables[f"i{number}"]
@@ -200,6 +203,25 @@ def test_of_code_only_commits_are_causes() -> None:
     (failure,) = past_failures(graph, [found(CODE, "run")])
 
     assert (failure.id, failure.change, failure.confirmed) == ("two", "train.py", True)
+
+
+def test_of_a_configuration_that_changes_the_runs_that_had_it_are_told() -> None:
+    def run(name: str, same: bool) -> dict[str, Any]:
+        node = {"id": name, "name": name, "createdAt": "2026-03-01T10:00:00Z"}
+        differs = [] if same else [{"path": "lr", "left": 1, "right": None}]
+        return {"node": node, "similarity": 1.0, "outcome": "failed", "same": same, "differs": differs}
+
+    graph = Graph(
+        known={f"dvc.md5={OLD}": "old"},
+        leads={"old": [("release", "DEPLOYMENT", False)]},
+        tried=[run("twin", True), run("cousin", False)],
+    )
+
+    report = check(graph, changes(DATA, plans=(Plan("params.yaml", {"lr": 1}),)), Thresholds())
+
+    assert [(each.name, each.text) for each in report.tried] == [
+        ("twin", "failed on 2026-03-01 with this very configuration")
+    ]
 
 
 @pytest.mark.parametrize("field", ["rootCauses", "experiments"])

@@ -108,6 +108,8 @@ def test_only_parameters_that_a_stage_reads(project: Repository) -> None:
 
     assert (change.kind, change.text) == ("parameters", "featurize.window: 3 → 6")
     assert (change.because, change.versions) == ("stage featurize", (FEATURES,))
+    (plan,) = read(project).plans
+    assert plan.settings == {"featurize": {"window": 6}, "report": {"colour": "blue"}}
 
 
 def test_parameters_that_no_stage_reads_are_code_of_runs_at_most(project: Repository) -> None:
