@@ -24,7 +24,7 @@ class AlikeRun:
     node: Node
     similarity: float = field("0 to 1; agreement on what is rare counts more.")
     outcome: str = field("worked, failed or unknown.")
-    same: bool = field("Whether nothing differs but what is another in every run, such as a seed.")
+    same: bool = field("Whether nothing differs but what only tells runs apart, such as a seed.")
     differs: list[Difference] = field("The most surprising among runs that worked comes first.")
     shared: list[str] = field("Of runs that failed alike: the settings in which both left what works.")
 

@@ -13,6 +13,7 @@ from app.api.inputs import DateTime
 from app.api.remediations import Suggestion
 from app.api.types import Difference, Evidence, Node, described, field
 from app.learnings import feedback
+from app.learnings.learning import adjusted, contributions, factors_of
 from app.learnings.remediations import Suggestion as Suggested
 from app.learnings.remediations import suggestions
 from app.learnings.similar import similar
@@ -106,11 +107,21 @@ def _resolve(
         encoder=encoder,
     )
     nodes = ask.readable([match.handle for match in found.matches])
+    read = [match for match in found.matches if match.handle in nodes]
+    signals = {m.handle: contributions(m.probability, _shares(m.shared)) for m in read}
+    factors = factors_of(ask.store)
     matches = [
-        MatchAnswer(nodes[m.handle], m.probability, m.same_project, m.shared, m.differs)
-        for m in found.matches
-        if m.handle in nodes
+        MatchAnswer(
+            nodes[m.handle],
+            adjusted(m.probability, signals[m.handle], factors),
+            m.same_project,
+            m.shared,
+            m.differs,
+        )
+        for m in read
     ]
+    if factors:
+        matches.sort(key=lambda match: (not match.same_project, -match.probability))
     because = None
     if not found.semantic:
         waiting = "the model is not loaded" if encoder is None else "earlier failures are being embedded"
@@ -118,9 +129,17 @@ def _resolve(
     feedback.log_impression(
         ask.store,
         feedback.question_of(None if subject is None else ask.store.labels([subject])[0].id, text),
-        [feedback.Shown(each.node.id, each.probability) for each in matches],
+        [feedback.Shown(m.node.id, m.probability, signals[m.node.handle]) for m in matches],
     )
     return SimilarAnswer(matches, not matches, found.semantic, because)
+
+
+def _shares(shared: Sequence[evidence.Evidence]) -> dict[str, float]:
+    """What each sort of evidence has of the score."""
+    found: dict[str, float] = {}
+    for each in shared:
+        found[each.kind] = found.get(each.kind, 0.0) + each.weight
+    return found
 
 
 @strawberry.type

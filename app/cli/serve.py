@@ -25,6 +25,7 @@ def command(host: str | None, port: int | None, no_jobs: bool, config: str | Non
     from app.api.server import listen, serve, url
     from app.cli.stopping import stoppable
     from app.container import Container
+    from app.jobs.afterwards import Afterwards
     from app.jobs.consumer import Consumer
     from app.jobs.scheduler import Scheduler
     from app.settings import seconds
@@ -36,7 +37,7 @@ def command(host: str | None, port: int | None, no_jobs: bool, config: str | Non
         container.migrated()
         listening, port = listen(server.host, server.port)
         address = server.public_url or url(server.host, port)
-        jobs = consumer = None
+        jobs = consumer = afterwards = None
         embedding = container.embedding()
         if not no_jobs:
             sources = [configured.source for configured in container.sources if configured.source]
@@ -44,6 +45,7 @@ def command(host: str | None, port: int | None, no_jobs: bool, config: str | Non
             lease = seconds(how.lease)
             jobs = Scheduler(container.store, sources, lease=lease, share=how.share)
             consumer = Consumer(container, lease=lease)
+            afterwards = Afterwards(container.store, lease=lease)
         if as_json:
             print_json({"address": address, "openness": openness})
         else:
@@ -52,7 +54,7 @@ def command(host: str | None, port: int | None, no_jobs: bool, config: str | Non
                 click.echo(f"It pulls {', '.join(_spoken(each) for each in jobs.planned.values())}")
         # What fails while serving is masked in the answer; the log tells the rest.
         logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
-        with _running(jobs), _running(consumer), _running(embedding):
+        with _running(jobs), _running(consumer), _running(afterwards), _running(embedding):
             serve(create_app(container, jobs), listening)
     return 0
 

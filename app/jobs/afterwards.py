@@ -7,6 +7,8 @@ import threading
 
 from app.jobs.leases import DURATION, Held, Leases
 from app.learnings.afterwards import bring_up
+from app.learnings.feedback import judgements
+from app.learnings.learning import relearn
 from graph_schema.errors import StoreError
 from graph_schema.store import GraphStore
 
@@ -27,6 +29,7 @@ class Afterwards:
         self._lease = lease
         self._look = look
         self._stop = threading.Event()
+        self._judged = 0
         self._thread = threading.Thread(target=self._run, name="kinlore-afterwards", daemon=True)
 
     def start(self) -> None:
@@ -41,6 +44,10 @@ class Afterwards:
 
     def _work(self, held: Held) -> None:
         bring_up(self._store, should_stop=lambda: self._stop.is_set() or held.lost)
+        judged = len(judgements(self._store))
+        if judged != self._judged:
+            relearn(self._store)
+            self._judged = judged
 
     def _run(self) -> None:
         leases = Leases(self._store, duration=self._lease)

@@ -2,9 +2,8 @@
 
 *Alike*: two runs agree on settings; agreement on a rare value tells more than on one that all runs have, and
 on a setting that is another in every run (a seed, a path) it tells nothing. Each agreement weighs
-``steady × (1 + ln(N / n))``: ``N`` runs, ``n`` with this value, ``steady`` the share of runs whose value is
-not theirs alone. Numbers agree in part, by the factor between them. Similarity is the cosine of these
-weights.
+``steady × (1 + ln(N / n))``: ``N`` runs, ``n`` with this value, ``steady`` how still the setting is held.
+Numbers agree in part, by the factor between them. Similarity is the cosine of these weights.
 
 *What differs* is ordered by how surprising it is among the successful runs that are most alike: a value
 that none of them has, outside of their range, in a setting that they hold still, comes first.
@@ -12,11 +11,12 @@ that none of them has, outside of their range, in a setting that they hold still
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from math import isfinite, log, log2
+from math import isfinite, log, log2, log10
 from typing import Any
 
 import msgspec
@@ -32,6 +32,15 @@ USUAL = 20
 _COMPARED = 100
 #: A factor between two numbers at which they agree no more.
 _APART = 16.0
+#: How still a setting is held at least that is another in every run.
+_SWEPT = 0.3
+#: The same where what differs is ordered; what a value that none has counts for, beside how far out it is.
+_LEAST_HELD, _UNSEEN = 0.1, 0.5
+_APART_BY_NAME = re.compile(
+    r"^(?:name|notes?)$|(?:^|[._\- ])(?:seed|random_?state|run_?(?:id|name)|uuid|guid|host(?:name)?|port|pid"
+    r"|timestamp|date(?:time)?|path|dir|directory|folder|file|filename|url|uri|job_?id|trial_?(?:id|number))$",
+    re.IGNORECASE,
+)
 _LONGEST = 500
 _MOST = 500
 
@@ -100,6 +109,11 @@ def _read(text: str) -> Scalar:
     if not isfinite(number):
         return text
     return int(number) if number.is_integer() and abs(number) < 2**53 else number
+
+
+def tells_apart(key: str) -> bool:
+    """Whether a setting only tells one run from another, by its name: a seed, a path, a time."""
+    return _APART_BY_NAME.search(key) is not None
 
 
 def is_number(value: Scalar) -> bool:
@@ -231,11 +245,18 @@ class Configurations:
         return known
 
     def steady(self, key: str) -> float:
-        """The share of runs with this setting whose value is not theirs alone: 0 for a seed."""
+        """How still a setting is held, 0 to 1: the share of runs with it whose value is not theirs alone.
+        What only tells runs apart, a seed or a path, is not held at all; of what is swept, some remains."""
+        if tells_apart(key):
+            return 0.0
+        return max(_SWEPT, self._shared_by(key))
+
+    def _shared_by(self, key: str) -> float:
+        """The share of runs with a setting whose value is not theirs alone; 0 for what tells runs apart."""
         values, total = self._values.get(key), self._totals[key]
-        if values is None or total < 2:
-            return 1.0
-        return 1 - (len(values) - 1) / (total - 1)
+        if tells_apart(key):
+            return 0.0
+        return 1.0 if values is None or total < 2 else 1 - (len(values) - 1) / (total - 1)
 
     def _shared(self, settings: Settings) -> NDArray[np.float64]:
         scores = np.zeros(len(self._runs))
@@ -285,15 +306,21 @@ class Configurations:
     def _surprise(self, key: str, there: bool, value: Scalar, usual: Sequence[Run]) -> float:
         having = [run.settings[key] for run in usual if key in run.settings]
         n, c = len(having), sum(same(value, each) for each in having) if there else 0
+        if tells_apart(key):
+            return 0.0
+        held = max(_LEAST_HELD, self._shared_by(key))
+        if isinstance(value, str):
+            # Of many words one more is no surprise: places, owners, machines.
+            held /= 1 + log10(max(1, len(self._values.get(key, ()))))
         if not there:
             # That a setting is missing is as surprising as it is usual.
-            return 0.6 * self.steady(key) * (n / len(usual) if usual else 0.0)
+            return 0.6 * held * (n / len(usual) if usual else 0.0)
         if n == 0:
-            return 0.3 * self.steady(key)
+            return 0.3 * held
         distinct = len({_token(each) for each in having})
-        still = (1 - (distinct - 1) / (n - 1) if n > 1 else 0.5) * self.steady(key)
+        still = (1 - (distinct - 1) / (n - 1) if n > 1 else 0.5) * held
         unseen = (n - c) / (n + 1)
-        return min(1.0, still * (0.6 * unseen + 0.4 * _outside(value, having)))
+        return min(1.0, still * (_UNSEEN * unseen + (1 - _UNSEEN) * _outside(value, having)))
 
     def suspects(self, run: Run, first: int = 5) -> list[Differing]:
         """What a failed run may have failed of: how it differs from the nearest that did not fail."""
@@ -323,7 +350,10 @@ class Configurations:
             }
             norm = _length(suspected.values()) * _length(theirs.values())
             same_fault = sum(shared.values()) / norm if norm else 0.0
-            told = sorted((path for path in shared if shared[path] > 0), key=lambda path: -shared[path])
+            told = sorted(
+                (path for path in shared if shared[path] > 0 and same_fault >= _SAME),
+                key=lambda path: -shared[path],
+            )
             found.append((Alike(each.run, 0.5 * same_fault + 0.5 * each.similarity), told))
         found.sort(key=lambda pair: (-round(pair[0].similarity, 9), -pair[0].run.created, pair[0].run.id))
         return found[:first]
@@ -332,6 +362,8 @@ class Configurations:
 #: What a failed run is suspected of at most, the weight below which that is nothing, and the failed runs that
 #: are looked at for the same.
 _SUSPECTS, _IGNORED, _TWINS = 8, 0.05, 100
+#: Cosine of what two runs are suspected of, below which they did not fail in the same way.
+_SAME = 0.5
 
 
 def _alike_way(a: Differing, b: Differing) -> float:

@@ -17,10 +17,10 @@ from app.learnings.configurations import (
     USUAL,
     Alike,
     Configurations,
-    Differing,
     Run,
     Scalar,
     flat,
+    tells_apart,
 )
 from app.lineage.differences import Difference
 from app.store.changed import follow
@@ -38,15 +38,13 @@ _WORKED = {"FINISHED": True, "COMPLETE": True, "FAILED": False, "KILLED": False,
 _PAGE = 500
 #: Runs that are looked at beyond those asked for: not all may be read by whoever asks.
 _SPARE = 4
-#: Settings in which two runs of one configuration may differ: those that are another in nearly every run.
-_FREE = 0.2
 MAX_FIRST = 50
 
 
 class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     """A run that is alike. ``outcome``: worked, failed or unknown; ``differs``: left is what was asked about,
     the most surprising first; ``shared``: of failed runs, the settings in which both left what works;
-    ``same``: whether nothing differs but what is another in every run."""
+    ``same``: whether nothing differs but what only tells runs apart, such as a seed."""
 
     node: Node
     similarity: float
@@ -161,13 +159,10 @@ class _Answer:
             node=nodes[each.run.id],
             similarity=each.similarity,
             outcome=outcome,
-            same=all(self._is_free(d) for d in differing),
-            differs=[Difference(d.path, d.left, d.right, d.weight) for d in differing],
-            shared=shared,
+            same=all(tells_apart(d.path) for d in differing),
+            differs=[Difference(d.path.rstrip(":"), d.left, d.right, d.weight) for d in differing],
+            shared=[path.rstrip(":") for path in shared],
         )
-
-    def _is_free(self, each: Differing) -> bool:
-        return self.index.steady(each.path) < _FREE
 
 
 def _summary(told: Sequence[Experiment], tried: Sequence[Experiment], good: Sequence[Experiment]) -> str:

@@ -143,11 +143,44 @@ def _sigmoid(values: np.ndarray) -> np.ndarray:
     return np.asarray(1 / (1 + np.exp(-np.clip(values, -30, 30))))
 
 
+#: The probability of a match that nothing speaks for; its distance in log-odds is what signals add up to.
+_BASE = 0.05
+
+
+def contributions(probability: float, shares: Mapping[str, float]) -> dict[str, float]:
+    """A probability's distance from the base, in log-odds, shared out by signal: what is logged with an
+    impression, and learned from. ``shares`` need not sum to 1."""
+    total = sum(value for value in shares.values() if value > 0)
+    distance = _logit(probability) - _logit(_BASE)
+    if total <= 0:
+        return {}
+    return {name: distance * value / total for name, value in shares.items() if value > 0}
+
+
+def adjusted(probability: float, signals: Mapping[str, float], by: Mapping[str, float]) -> float:
+    """The probability with each signal's contribution times its factor; the same where none was learned."""
+    more = sum((by.get(name, 1.0) - 1) * value for name, value in signals.items())
+    return float(_sigmoid(np.array(_logit(probability) + more))) if more else probability
+
+
+def _logit(probability: float) -> float:
+    bounded = min(max(probability, 1e-6), 1 - 1e-6)
+    return float(np.log(bounded / (1 - bounded)))
+
+
 def relearn(store: GraphStore) -> Learned:
     """Learn from all that is kept, and remember what came of it."""
     made = learn(examples(impressions(store), judgements(store)))
+    if made == learned(store):
+        return made
     store.transact(lambda tx: tx.service_put(COLLECTION, KEY, msgspec.to_builtins(made)))
     return made
+
+
+def factors_of(store: GraphStore) -> dict[str, float]:
+    """The factors to use now; none where nothing was promoted."""
+    found = learned(store)
+    return {} if found is None else found.factors
 
 
 def learned(store: GraphStore) -> Learned | None:

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from app.learnings.feedback import Impression, Judgement, Shown
-from app.learnings.learning import LEAST, Example, examples, learn, score
+from app.learnings.learning import LEAST, Example, adjusted, contributions, examples, learn, score
 from app.learnings.remediations import TrackRecord, because, track_record, wilson
 
 
@@ -95,3 +95,13 @@ def test_judgements_meet_what_was_shown() -> None:
     ]
 
     assert examples(shown, said) == [Example("run", 9, {"text": 0.5}, True)]
+
+
+def test_factors_move_a_probability_by_what_the_signal_contributed() -> None:
+    signals = contributions(0.7, {"text": 3.0, "recency": 1.0, "nothing": 0.0})
+
+    assert set(signals) == {"text", "recency"}
+    assert signals["text"] == pytest.approx(3 * signals["recency"])
+    assert adjusted(0.7, signals, {}) == 0.7
+    assert adjusted(0.7, signals, {"text": 0.5}) < 0.7 < adjusted(0.7, signals, {"recency": 2.0})
+    assert contributions(0.7, {}) == {}
