@@ -22,11 +22,9 @@ class Value(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """How a value was judged. ``reference`` is what it was compared with, where it was."""
+    """How a value was judged, and what it was compared with, where it was."""
 
     status: str
-    because: str
-    threshold: str
     reference: Value | None
 
 
@@ -38,51 +36,68 @@ def judged(bound: Bound, values: Sequence[Value], champion: Callable[[Value], Va
         reference = None
         if bound.tolerance is not None:
             reference = good if bound.against == "last_good" else champion(each)
-        verdict = _judge(bound, each, reference)
-        if verdict.status == PASSED:
+        status = _status(bound, each, reference)
+        if status == PASSED:
             good = each
-        verdicts.append(verdict)
+        verdicts.append(Verdict(status, reference))
     return verdicts
 
 
-def _judge(bound: Bound, each: Value, reference: Value | None) -> Verdict:
-    allowed = in_words(bound.least, bound.most)
-    thresholds: list[str] = [allowed] if allowed else []
+def _status(bound: Bound, each: Value, reference: Value | None) -> str:
+    if _is_outside(bound, each) or _is_worse(bound, each, reference):
+        return FAILED
+    bounded = bound.least is not None or bound.most is not None
+    return UNKNOWN if reference is None and bound.against == "champion" and not bounded else PASSED
+
+
+def _is_outside(bound: Bound, each: Value) -> bool:
+    low = bound.least is not None and each.value < bound.least - _slack(bound.least)
+    return low or (bound.most is not None and each.value > bound.most + _slack(bound.most))
+
+
+def _is_worse(bound: Bound, each: Value, reference: Value | None) -> bool:
+    if reference is None or bound.tolerance is None:
+        return False
+    return _worse(bound, each, reference) > bound.tolerance + _slack(reference.value)
+
+
+def _worse(bound: Bound, each: Value, reference: Value) -> float:
+    return (reference.value - each.value) if bound.higher else (each.value - reference.value)
+
+
+def because(bound: Bound, each: Value, reference: Value | None) -> str:
+    """Why a value was judged as it was: what speaks against it, else what speaks for it."""
     wrong: list[str] = []
     right: list[str] = []
-    if allowed:
-        low = bound.least is not None and each.value < bound.least - _slack(bound.least)
-        high = bound.most is not None and each.value > bound.most + _slack(bound.most)
-        (wrong if low or high else right).append(
-            f"{each.value:g} is {'not ' if low or high else ''}{allowed}"
-        )
-    if bound.tolerance is not None:
+    if allowed := in_words(bound.least, bound.most):
+        outside = _is_outside(bound, each)
+        (wrong if outside else right).append(f"{each.value:g} is {'not ' if outside else ''}{allowed}")
+    if bound.tolerance is not None and reference is not None:
         which = "the last good" if bound.against == "last_good" else "the champion"
-        if reference is None:
-            if bound.against == "champion" and not allowed:
-                because = "no champion is known from that time, so there is nothing to compare with"
-                return Verdict(UNKNOWN, because, _threshold(thresholds), None)
-            right.append(f"there is nothing to compare {each.value:g} with yet")
-        else:
-            worse = (reference.value - each.value) if bound.higher else (each.value - reference.value)
-            limit = reference.value + (-bound.tolerance if bound.higher else bound.tolerance)
-            thresholds.append(f"{'at least' if bound.higher else 'at most'} {limit:g}")
-            told = f"{abs(worse):g} {'worse' if worse > 0 else 'better'} than {which}, {reference.name}"
-            if worse == 0:
-                told = f"the same as {which}, {reference.name}"
-            regressed = worse > bound.tolerance + _slack(reference.value)
-            said = f"{each.value:g} is {told} ({reference.value:g}); {bound.tolerance:g} is tolerated"
-            (wrong if regressed else right).append(said)
-    status = FAILED if wrong else PASSED
-    return Verdict(status, "; ".join(wrong or right), _threshold(thresholds), reference)
+        worse = _worse(bound, each, reference)
+        told = f"{abs(worse):g} {'worse' if worse > 0 else 'better'} than {which}, {reference.name}"
+        if worse == 0:
+            told = f"the same as {which}, {reference.name}"
+        said = f"{each.value:g} is {told} ({reference.value:g}); {bound.tolerance:g} is tolerated"
+        (wrong if _is_worse(bound, each, reference) else right).append(said)
+    elif bound.tolerance is not None and bound.against == "champion":
+        right.append("no champion is known from that time, so there is nothing to compare with")
+    elif bound.tolerance is not None:
+        right.append(f"there is nothing to compare {each.value:g} with yet")
+    return "; ".join(wrong or right)
+
+
+def threshold(bound: Bound, reference: Value | None) -> str:
+    """What was allowed, in words."""
+    parts = [in_words(bound.least, bound.most)]
+    if bound.tolerance is not None and reference is not None:
+        limit = reference.value + (-bound.tolerance if bound.higher else bound.tolerance)
+        parts.append(f"{'at least' if bound.higher else 'at most'} {limit:g}")
+    return " and ".join(part for part in parts if part) or "not worse than what came before"
 
 
 def _slack(value: float) -> float:
     return _EQUAL * max(1.0, abs(value))
-
-
-def _threshold(parts: Sequence[str]) -> str:
-    return " and ".join(parts) or "not worse than what came before"
 
 
 class Streak(NamedTuple):

@@ -53,7 +53,10 @@ def member(
     if of:
         said["of"] = list(of)
     claims: list[Claim] = [Keyed(SERIES, series, "member", subject, None, at, data=said)]
-    claims += [Keyed(MEASURED, thing, "in", subject, None, at, data={"series": series}) for thing in of]
+    claims += [
+        Keyed(MEASURED, thing, "in", subject, None, at, data={"series": series, "rank": rank})
+        for rank, thing in enumerate(of)
+    ]
     return claims
 
 

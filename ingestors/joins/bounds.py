@@ -18,11 +18,11 @@ from graph_schema.edges import EdgeKind
 from graph_schema.identifiers import identifier
 from graph_schema.kinds import NodeKind
 from graph_schema.store import KeyedClaim, Touch, Transaction
-from graph_schema.times import Micros, format_time
+from graph_schema.times import Micros, format_time, parse_time
 from ingestors.bounds import Bound
 from ingestors.checks import FAILED, UNKNOWN
 from ingestors.joins.rule import Outcome, ref_of
-from ingestors.judging import Value, Verdict, judged, streaks
+from ingestors.judging import Value, Verdict, because, judged, streaks, threshold
 from ingestors.series import ALL, BOUND, CHECK, FAMILIES, MEASURED, SERIES
 
 #: The rule that concludes; its keys are a month, or this word for the incidents, and the series.
@@ -38,9 +38,16 @@ def changed(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
 
 
 def measured(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
-    """What was measured of a thing is other than it was: its series are to be judged again, from there on."""
-    found = {(c.data["series"], c.at) for c in tx.keyed(MEASURED, key, role="in")}
-    return Outcome({}, tuple(Touch(SERIES, series, at, "") for series, at in sorted(found)))
+    """What was measured of a thing, said of the members made from it: so a series is read at once."""
+    members = tx.keyed(MEASURED, key, role="in")
+    said: dict[str, list[Claim]] = defaultdict(list)
+    for values in tx.keyed(MEASURED, key, role="values") if members else ():
+        for member in members:
+            data = {"metrics": values.data["metrics"], "rank": member.data["rank"]}
+            value = Keyed(SERIES, member.data["series"], "value", ref_of(member), None, member.at, None, data)
+            if value not in said[values.source]:
+                said[values.source].append(value)
+    return Outcome({}, concluded=said)
 
 
 def series(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
@@ -59,13 +66,19 @@ def judge(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
     """The checks of the members in a month, or the incidents of a series."""
     block, _, name = key.partition(" ")
     said: dict[str, list[Claim]] = defaultdict(list)
-    for bound in _bounds(tx, name):
-        for rated in _rated(tx, name, bound):
+    bounds, first, after = _bounds(tx, name), 0, 0
+    if block == _INCIDENTS:
+        bounds = [bound for bound in bounds if bound.incident]
+    else:
+        bounds = [bound for bound in bounds if bound.metric is not None]
+        first, after = _span(block)
+    read = _Series(tx, name) if bounds else None
+    for bound in bounds:
+        for rated in _rated(read, bound) if read is not None else ():
             if block == _INCIDENTS:
-                if bound.incident:
-                    _add(said, _incidents(name, bound, rated))
-            elif bound.metric is not None:
-                here = [each for each in rated if _month(each.value.at) == block]
+                _add(said, _incidents(name, bound, rated))
+            else:
+                here = [each for each in rated if first <= each.value.at < after]
                 _add(said, ((each.claim.source, c) for each in here for c in _check(bound, each)))
     return Outcome({}, concluded=said)
 
@@ -76,13 +89,12 @@ def _add(said: dict[str, list[Claim]], more: Iterator[tuple[str, Claim]]) -> Non
 
 
 class _Rated(NamedTuple):
-    """A member, its value of one metric, and how that was judged. ``check`` is the Check that says so."""
+    """A member, its value of one metric (None: a check's own verdict), and how that was judged."""
 
     claim: KeyedClaim
     metric: str | None
     value: Value
     verdict: Verdict
-    check: str
 
 
 def _bounds(tx: Transaction, series: str) -> list[Bound]:
@@ -97,38 +109,46 @@ def _bounds(tx: Transaction, series: str) -> list[Bound]:
     )
 
 
-def _rated(tx: Transaction, series: str, bound: Bound) -> Iterator[list[_Rated]]:
+class _Series:
+    """A series as it is held: ``members`` in the order of time, each once (what two records say of one, the
+    first in order says), their ``values`` by anchor, and who held which alias."""
+
+    def __init__(self, tx: Transaction, series: str) -> None:
+        found: dict[str, KeyedClaim] = {}
+        for claim in tx.keyed(SERIES, series, role="member"):
+            found.setdefault(ref_of(claim), claim)
+        self.members = list(found.values())
+        made_from: dict[str, list[KeyedClaim]] = defaultdict(list)
+        for claim in tx.keyed(SERIES, series, role="value"):
+            made_from[ref_of(claim)].append(claim)
+        self.values = {c.anchor: _values(c, made_from.get(ref_of(c), ())) for c in self.members}
+        self.aliases = tx.keyed(SERIES, series, role="alias")
+
+
+def _rated(series: _Series, bound: Bound) -> Iterator[list[_Rated]]:
     """The members in the order of time, judged by each metric that the bound covers."""
-    members = _members(tx, series)
     if bound.metric is None:
-        yield [_by_status(claim) for claim in members]
+        yield [_by_status(claim) for claim in series.members]
         return
-    values = {claim.anchor: _values(tx, claim) for claim in members}
-    aliases = [c for c in tx.keyed(SERIES, series, role="alias") if c.data["alias"] in bound.aliases]
-    for metric in sorted({m for held in values.values() for m in held if bound.covers_metric(m)}):
-        having = [claim for claim in members if metric in values[claim.anchor]]
+    values = series.values
+    aliases = [claim for claim in series.aliases if claim.data["alias"] in bound.aliases]
+    covered = sorted(m for m in {m for held in values.values() for m in held} if bound.covers_metric(m))
+    for metric in covered:
+        having = [claim for claim in series.members if metric in values[claim.anchor]]
         row = [Value(_name(c), c.at or 0, values[c.anchor][metric]) for c in having]
         verdicts = judged(bound, row, _champion(having, row, aliases))
         yield [
-            _Rated(claim, metric, value, verdict, _identifier(bound, metric, claim))
+            _Rated(claim, metric, value, verdict)
             for claim, value, verdict in zip(having, row, verdicts, strict=True)
         ]
 
 
-def _members(tx: Transaction, series: str) -> list[KeyedClaim]:
-    """Each member once: what two records say of one, the first in order says."""
-    found: dict[str, KeyedClaim] = {}
-    for claim in tx.keyed(SERIES, series, role="member"):
-        found.setdefault(ref_of(claim), claim)
-    return list(found.values())
-
-
-def _values(tx: Transaction, claim: KeyedClaim) -> Mapping[str, float]:
-    """A member's own values, and what was measured of the things it was made from; its own count most."""
+def _values(claim: KeyedClaim, made_from: Sequence[KeyedClaim]) -> Mapping[str, float]:
+    """A member's own values, and what was measured of the things it was made from; its own count most, then
+    those of the first in order."""
     found: dict[str, float] = {}
-    for thing in reversed(claim.data.get("of") or ()):
-        for each in tx.keyed(MEASURED, thing, role="values"):
-            found.update(each.data["metrics"])
+    for each in sorted(made_from, key=lambda c: (-c.data["rank"], c.source, c.anchor)):
+        found.update(each.data["metrics"])
     found.update(claim.data.get("metrics") or {})
     return found
 
@@ -136,6 +156,8 @@ def _values(tx: Transaction, claim: KeyedClaim) -> Mapping[str, float]:
 def _champion(
     members: Sequence[KeyedClaim], values: Sequence[Value], aliases: Sequence[KeyedClaim]
 ) -> Callable[[Value], Value | None]:
+    if not aliases:
+        return lambda value: None
     by_node = {claim.node: value for claim, value in zip(members, values, strict=True)}
     nodes = {value: claim.node for claim, value in zip(members, values, strict=True)}
 
@@ -154,13 +176,21 @@ def _champion(
 
 def _by_status(claim: KeyedClaim) -> _Rated:
     """A check that is judged by its own verdict."""
-    status = str(claim.data.get("status", UNKNOWN))
-    verdict = Verdict(status, f"its status is {status}", "passes", None)
-    return _Rated(claim, None, Value(_name(claim), claim.at or 0, 0.0), verdict, ref_of(claim))
+    verdict = Verdict(str(claim.data.get("status", UNKNOWN)), None)
+    return _Rated(claim, None, Value(_name(claim), claim.at or 0, 0.0), verdict)
 
 
-def _identifier(bound: Bound, metric: str, claim: KeyedClaim) -> str:
-    return identifier("check", f"{bound.name}/{metric}/{ref_of(claim)}"[:1000], _SCOPE)
+def _identifier(bound: Bound, rated: _Rated) -> str:
+    """The Check that says how a value was judged."""
+    if rated.metric is None:
+        return ref_of(rated.claim)
+    return identifier("check", f"{bound.name}/{rated.metric}/{ref_of(rated.claim)}"[:1000], _SCOPE)
+
+
+def _because(bound: Bound, rated: _Rated) -> str:
+    if rated.metric is None:
+        return f"its status is {rated.verdict.status}"
+    return because(bound, rated.value, rated.verdict.reference)
 
 
 def _what(bound: Bound, rated: _Rated) -> str:
@@ -179,6 +209,7 @@ def _name(claim: KeyedClaim) -> str:
 
 def _check(bound: Bound, rated: _Rated) -> Iterator[Claim]:
     claim, value, verdict = rated.claim, rated.value, rated.verdict
+    check, why = _identifier(bound, rated), _because(bound, rated)
     properties: Properties = {
         "name": f"{bound.name}: {_what(bound, rated)}",
         "createdAt": value.at,
@@ -191,20 +222,20 @@ def _check(bound: Bound, rated: _Rated) -> Iterator[Claim]:
         "segment": bound.segment_of(rated.metric or "") or claim.data.get("segment"),
         "severity": bound.severity if verdict.status == FAILED else None,
         "metrics": {rated.metric: value.value},
-        "threshold": verdict.threshold,
-        "because": verdict.because,
+        "threshold": threshold(bound, verdict.reference),
+        "because": why,
         "reference": None if verdict.reference is None else verdict.reference.name,
         "failures": [rated.metric] if verdict.status == FAILED else [],
     }
     stated = {key: each for key, each in properties.items() if each not in (None, [])}
-    yield Names(NodeKind.CHECK, (rated.check,))
-    yield States(NodeKind.CHECK, rated.check, stated, value.at)
+    yield Names(NodeKind.CHECK, (check,))
+    yield States(NodeKind.CHECK, check, stated, value.at)
     if "subjects" not in claim.data:
         if bound.of != CHECK:
-            yield Links(EdgeKind.CHECKED_BY, ref_of(claim), rated.check, value.at, evidence=verdict.because)
+            yield Links(EdgeKind.CHECKED_BY, ref_of(claim), check, value.at, evidence=why)
         return
     for subject in msgspec.convert(list(claim.data["subjects"]), list[Claim]):
-        yield _said_of(rated.check, subject)
+        yield _said_of(check, subject)
 
 
 def _said_of(check: str, subject: Claim) -> Claim:
@@ -224,7 +255,7 @@ def _incidents(series: str, bound: Bound, rated: Sequence[_Rated]) -> Iterator[t
         over = None if streak.passed is None else rated[streak.passed].value.at
         stated: dict[str, Any] = {
             "name": f"{bound.name}: {_what(bound, first)} failed",
-            "description": first.verdict.because,
+            "description": _because(bound, first),
             "createdAt": began,
             "startedAt": format_time(began),
             "endedAt": None if over is None else format_time(over),
@@ -238,12 +269,22 @@ def _incidents(series: str, bound: Bound, rated: Sequence[_Rated]) -> Iterator[t
         yield source, States(NodeKind.INCIDENT, me, told, over if over is not None else began)
         for place in streak.failed:
             each = rated[place]
-            because = each.verdict.because
+            check, why = _identifier(bound, each), _because(bound, each)
             yield (
                 each.claim.source,
-                Links(EdgeKind.IMPLICATED_IN, each.check, me, each.value.at, None, None, because),
+                Links(EdgeKind.IMPLICATED_IN, check, me, each.value.at, None, None, why),
             )
 
 
 def _month(at: Micros) -> str:
     return format_time(at)[:7]
+
+
+def _span(month: str) -> tuple[Micros, Micros]:
+    """When a month begins, and the one after it."""
+    year, number = int(month[:4]), int(month[5:])
+    first = parse_time(f"{month}-01T00:00:00Z")
+    if (year, number) == (9999, 12):
+        # There is no time after it.
+        return first, 2**62
+    return first, parse_time(f"{year + number // 12:04d}-{number % 12 + 1:02d}-01T00:00:00Z")
