@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from app.cli.console import clean, options, print_json, say
@@ -28,7 +30,9 @@ def command(id: str, known_at: str | None, config: str | None, as_json: bool) ->
     if as_json:
         print_json(found)
         return 0
-    click.echo(found["script"], nl=False)
+    # To a file it goes as it is; on a terminal, what came from outside may not steer it.
+    lines = found["script"].split("\n")
+    click.echo("\n".join(map(clean, lines) if sys.stdout.isatty() else lines), nl=False)
     if found["exact"]:
         say("nothing is missing")
         return 0
