@@ -11,38 +11,27 @@ that none of them has, outside of their range, in a setting that they hold still
 
 from __future__ import annotations
 
-import re
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
-from math import isfinite, log, log2, log10
+from math import log, log2, log10
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-Scalar = str | int | float | bool | None
-Settings = Mapping[str, Scalar]
+from app.learnings.scalars import APART, Scalar, Settings, as_key, closeness, is_number, same, tells_apart
 
 #: Alike successful runs that say what is usual.
 USUAL = 20
 #: Configurations whose numbers are compared, of those that agree on most values.
 _COMPARED = 100
-#: A factor between two numbers at which they agree no more.
-_APART = 16.0
 #: How still a setting is held at least that is another in every run.
 _SWEPT = 0.3
 #: The same where what differs is ordered; what a value that none has counts for, beside how far out it is.
 _LEAST_HELD, _UNSEEN = 0.1, 0.5
-_APART_BY_NAME = re.compile(
-    r"^(?:name|notes?)$|(?:^|[._\- ])(?:seed|random_?state|run_?(?:id|name)|uuid|guid|host(?:name)?|port|pid"
-    r"|timestamp|date(?:time)?|path|dir|directory|folder|file|filename|url|uri|job_?id|trial_?(?:id|number))$",
-    re.IGNORECASE,
-)
-_LONGEST = 500
-_MOST = 500
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,74 +58,6 @@ class Differing(msgspec.Struct, frozen=True):
     left: Scalar
     right: Scalar
     weight: float
-
-
-def flat(config: Mapping[str, Any]) -> dict[str, Scalar]:
-    """Settings of a configuration, dots for levels. Texts that are numbers are numbers: tools log them so.
-    Lists are their JSON; at most 500 settings are read."""
-    found: dict[str, Scalar] = {}
-
-    def visit(prefix: str, value: Any) -> None:
-        if isinstance(value, Mapping):
-            for key in value:
-                visit(f"{prefix}{key}.", value[key])
-        elif len(found) < _MOST:
-            found[prefix[:-1]] = _scalar(value)
-
-    visit("", config)
-    return found
-
-
-def _scalar(value: Any) -> Scalar:
-    if isinstance(value, bool) or value is None:
-        return value
-    if isinstance(value, int | float):
-        return value if isinstance(value, int) or isfinite(value) else str(value)
-    if isinstance(value, str):
-        return _read(value.strip())
-    return msgspec.json.encode(value, order="deterministic").decode()[:_LONGEST]
-
-
-def _read(text: str) -> Scalar:
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    if text.lower() in ("none", "null", ""):
-        return None
-    try:
-        number = float(text)
-    except ValueError:
-        return text[:_LONGEST]
-    if not isfinite(number):
-        return text
-    return int(number) if number.is_integer() and abs(number) < 2**53 else number
-
-
-def tells_apart(key: str) -> bool:
-    """Whether a setting only tells one run from another, by its name: a seed, a path, a time."""
-    return _APART_BY_NAME.search(key) is not None
-
-
-def is_number(value: Scalar) -> bool:
-    """Whether a value is compared by its size."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def same(a: Scalar, b: Scalar) -> bool:
-    """Whether two values are one; 8 and 8.0 are, 1 and true are not."""
-    if is_number(a) and is_number(b):
-        return a == b
-    return type(a) is type(b) and a == b
-
-
-def closeness(a: Scalar, b: Scalar) -> float:
-    """1 for the same value, falling with the factor between two numbers of one sign, 0 for anything else."""
-    if same(a, b):
-        return 1.0
-    if is_number(a) and is_number(b):
-        x, y = float(a), float(b)  # type: ignore[arg-type]
-        if x * y > 0:
-            return max(0.0, 1 - abs(log2(x / y)) / log2(_APART)) * 0.9
-    return 0.0
 
 
 class Configurations:
@@ -172,7 +93,7 @@ class Configurations:
         self._runs.append(run)
         self._places[run.id] = place
         for key, value in run.settings.items():
-            token = _token(value)
+            token = as_key(value)
             self._having.setdefault((key, token), array("i")).append(place)
             self._totals[key] += 1
             self._values.setdefault(key, Counter())[token] += 1
@@ -186,7 +107,7 @@ class Configurations:
         run = self._runs[place]
         self._runs[place] = None
         for key, value in run.settings.items() if run is not None else ():
-            token = _token(value)
+            token = as_key(value)
             self._having[key, token].remove(place)
             self._totals[key] -= 1
             self._values[key][token] -= 1
@@ -235,7 +156,7 @@ class Configurations:
 
     def weight(self, key: str, value: Scalar) -> float:
         """What agreement on this value is worth."""
-        place = key, _token(value)
+        place = key, as_key(value)
         known = self._weights.get(place)
         if known is None:
             holding = self._having.get(place)
@@ -261,7 +182,7 @@ class Configurations:
     def _shared(self, settings: Settings) -> NDArray[np.float64]:
         scores = np.zeros(len(self._runs))
         for key, value in settings.items():
-            places = self._having.get((key, _token(value)))
+            places = self._having.get((key, as_key(value)))
             if places:
                 scores[np.frombuffer(places, dtype=np.int32)] += self.weight(key, value)
         return scores
@@ -317,7 +238,7 @@ class Configurations:
             return 0.6 * held * (n / len(usual) if usual else 0.0)
         if n == 0:
             return 0.3 * held
-        distinct = len({_token(each) for each in having})
+        distinct = len({as_key(each) for each in having})
         still = (1 - (distinct - 1) / (n - 1) if n > 1 else 0.5) * held
         unseen = (n - c) / (n + 1)
         return min(1.0, still * (_UNSEEN * unseen + (1 - _UNSEEN) * _outside(value, having)))
@@ -401,9 +322,4 @@ def _outside(value: Scalar, having: Sequence[Scalar]) -> float:
     edge = high if x > high else low
     if edge * x <= 0:
         return 1.0
-    return min(1.0, abs(log2(x / edge)) / log2(_APART))
-
-
-def _token(value: Scalar) -> Any:
-    """A value as a key: 8 and 8.0 are one, 1 and true are not."""
-    return (bool, value) if isinstance(value, bool) else value
+    return min(1.0, abs(log2(x / edge)) / log2(APART))

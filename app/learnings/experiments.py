@@ -13,15 +13,8 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from app.learnings.configurations import (
-    USUAL,
-    Alike,
-    Configurations,
-    Run,
-    Scalar,
-    flat,
-    tells_apart,
-)
+from app.learnings.configurations import USUAL, Alike, Configurations, Run
+from app.learnings.scalars import Scalar, flat, tells_apart
 from app.lineage.differences import Difference
 from app.store.changed import follow
 from graph_schema.edges import EdgeKind

@@ -13,10 +13,12 @@ from datetime import date
 from pathlib import Path
 
 from tests.benchmarks import answers, closures, correlations, impact, ingestion
+from tests.benchmarks.experiments import run as experiments
 from tests.benchmarks.measure import Figure
+from tests.benchmarks.tagging import run as tagging
 from tests.neo4j_server import Neo4jServer
 
-PARTS = ("ingestion", "closures", "answers", "correlations", "impact")
+PARTS = ("ingestion", "closures", "answers", "correlations", "impact", "experiments", "tagging")
 PAGE = Path("docs") / "benchmarks.md"
 
 
@@ -77,8 +79,17 @@ def _figures(
             yield from impact.run(own, 1_000_000 // smaller)
         elif part == "correlations":
             yield from correlations.run(2_000 // smaller)
+        elif part == "experiments":
+            yield from experiments.run(_data(), smaller)
+        elif part == "tagging":
+            yield from tagging.run(_data())
         else:
             yield from answers.run(own, 100_000 // min(smaller, 2))
+
+
+def _data() -> Path:
+    """Where the data for evaluation lies."""
+    return Path(os.environ.get("KINLORE_EVAL_DATA", "../shared/data"))
 
 
 def _line(figure: Figure) -> str:

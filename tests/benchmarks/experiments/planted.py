@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from app.learnings.configurations import Run, Scalar, flat
+from app.learnings.configurations import Run
+from app.learnings.scalars import Scalar, flat
 
 RESULTS = frozenset({"throughput", "current_lr", "status", "eval_result", "epoch_count", "first_epoch_num"})
 SEED = 20261121

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.learnings.configurations import Configurations, Run, closeness, flat, same
+from app.learnings.configurations import Configurations, Run
+from app.learnings.scalars import closeness, flat, same
 
 BASE = {"lr": 0.1, "batch": 64, "optimizer.name": "adam", "amp": True}
 
