@@ -20,12 +20,15 @@ from app.gate.changes import (
     Plan,
 )
 from app.gate.ci import Surroundings
-from app.gate.touched import touched
+from app.gate.touched import REDACTOR, touched
 from app.gate.trees import Tree, commits_of, find_span, history_of
 from graph_schema.errors import BadInput
+from ingestors import git_neutral, worktree
 from ingestors.git_objects import GitRepository
 from ingestors.source import SourceError
 from ingestors.sources.dvc import files
+
+_SECONDS = 30.0
 
 
 def read_changes(folder: Path, around: Surroundings, base: str | None, head: str) -> Changes:
@@ -39,6 +42,8 @@ def read_changes(folder: Path, around: Surroundings, base: str | None, head: str
         before, after = Tree(repository, span.base), Tree(repository, span.head)
         found = touched(before, after)
         notes = [*dict.fromkeys([*before.problems, *after.problems])]
+        if around.where == "here" and head == "HEAD" and _is_dirty(folder):
+            notes.append("uncommitted changes were not looked at")
         if len(found) > MAX_CHANGES:
             notes.append(f"{len(found) - MAX_CHANGES:,} of {len(found):,} changes were left out")
         kept = [_spelled(_since(repository, span.base, before, each)) for each in found[:MAX_CHANGES]]
@@ -56,7 +61,15 @@ def read_changes(folder: Path, around: Surroundings, base: str | None, head: str
             notes=tuple(_text(note) for note in notes[:MAX_NAMES]),
         )
     except SourceError as problem:
-        raise BadInput(str(problem)) from None
+        hint = (
+            "; a partial clone cannot be read: clone without a filter" if "promisor" in str(problem) else ""
+        )
+        raise BadInput(f"{problem}{hint}") from None
+
+
+def _is_dirty(folder: Path) -> bool:
+    read = worktree.read(str(folder), lambda words: git_neutral.read(words, _SECONDS))
+    return bool(read.get("dirty"))
 
 
 def _plans(tree: Tree, found: Sequence[Change]) -> tuple[Plan, ...]:
@@ -70,7 +83,7 @@ def _plans(tree: Tree, found: Sequence[Change]) -> tuple[Plan, ...]:
         path: files.values(path, content) for path, content in tree.contents(list(paths)[:MAX_PLANS]).items()
     }
     return tuple(
-        Plan(path, dict(settings))
+        Plan(path, REDACTOR.value(dict(settings)))
         for path, settings in sorted(read.items())
         if isinstance(settings, Mapping) and 0 < len(settings) <= MAX_SETTINGS
     )

@@ -113,10 +113,15 @@ class Tree:
         self.problems: list[str] = []
 
     def contents(self, paths: Iterable[str]) -> dict[str, bytes]:
-        """Files by path; those that are not there or too large are left out."""
+        """Files by path; those that are not there are left out, and of those that git has not got or that are
+        too large ``problems`` says how many."""
         wanted = {path: self.files[path] for path in paths if path in self.files}
         held = {oid: content for oid, kind, content in self._repository.objects(sorted(set(wanted.values())))
                 if kind == "blob"}  # fmt: skip
+        missing = sorted(path for path, oid in wanted.items() if oid not in held)
+        if missing:
+            more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
+            self.problems.append(f"{missing[0]}{more} could not be read: too large, or not in this clone")
         return {path: held[oid] for path, oid in wanted.items() if oid in held}
 
     @cached_property

@@ -112,6 +112,48 @@ def test_only_parameters_that_a_stage_reads(project: Repository) -> None:
     assert plan.settings == {"featurize": {"window": 6}, "report": {"colour": "blue"}}
 
 
+def test_values_of_secret_parameters_are_not_told(tmp_path: Path) -> None:
+    project = begin(tmp_path / "churn")
+    project.git("checkout", "--quiet", "main")
+    keyed = lock().replace("featurize.window: 3", "api_key: before-5f3c")
+    project.commit("Keyed", {"dvc.lock": keyed, "params.yaml": "api_key: before-5f3c\n"})
+    project.git("checkout", "--quiet", "-b", "key")
+    project.commit("Key", {"params.yaml": "api_key: after-9d2b\n"})
+
+    found = read(project)
+
+    assert [change.text for change in found.changes] == ["api_key differs"]
+    assert "9d2b" not in str(found)
+
+
+def test_what_is_not_committed_is_said_not_to_be_looked_at(project: Repository) -> None:
+    project.write({"src/prepare.py": "x = 1\n"})
+
+    found = read(project)
+
+    assert (found.changes, found.notes) == ((), ("uncommitted changes were not looked at",))
+
+
+def test_a_partial_clone_says_what_to_do(project: Repository, tmp_path: Path) -> None:
+    project.commit("Change", {"README.md": "x\n"})
+    project.git("config", "uploadpack.allowFilter", "true")
+    place = tmp_path / "ci"
+    address = f"file://{project.folder}"
+    project.git("clone", "--quiet", "--no-checkout", "--filter=blob:none", address, str(place))
+
+    with pytest.raises(BadInput, match="clone without a filter"):
+        read_changes(place, HERE, "origin/main", "origin/change")
+
+
+def test_a_file_that_is_too_large_is_said_and_the_rest_counts(project: Repository) -> None:
+    project.commit("Change", {"big.dvc": "#" * (9 << 20), "data/raw.csv.dvc": pointer(NEW_RAW)})
+
+    found = read(project)
+
+    assert [change.path for change in found.changes] == ["data/raw.csv"]
+    assert found.notes == ("big.dvc could not be read: too large, or not in this clone",)
+
+
 def test_parameters_that_no_stage_reads_are_code_of_runs_at_most(project: Repository) -> None:
     (change,) = changed(project, {"params.yaml": "featurize:\n  window: 3\nreport:\n  colour: blue\n"})
 
