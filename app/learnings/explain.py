@@ -54,6 +54,7 @@ _SAID = (
     ("project", "same project", ("project",)),
     ("recency", "not long ago", ("recency",)),
 )
+_FIRST = {"signature": 0, "frame": 1}
 _LAST = frozenset({"recency", "project"})
 _FEW_WORDS = 2
 _MESSAGE_WORDS = 4
@@ -105,7 +106,7 @@ def shared(
             if any(each in share for each in signals)
         ),
     ]
-    found.sort(key=lambda each: (-each.telling, each.kind in _LAST, -each.weight))
+    found.sort(key=lambda e: (-e.telling, _FIRST.get(e.kind, len(_FIRST)), e.kind in _LAST, -e.weight))
     return found[:_MOST_SHARED]
 
 

@@ -50,6 +50,13 @@ class Commands:
         )
         return Done(done.returncode, done.stdout, done.stderr.decode())
 
+    def python(self, *words: str) -> Done:
+        """The Python that Kinlore is installed in."""
+        done = subprocess.run(
+            [sys.executable, *words], cwd=self.folder, env=self.environ(), capture_output=True, timeout=120
+        )
+        return Done(done.returncode, done.stdout, done.stderr.decode())
+
     def start(self, *words: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             self.words(*words),
