@@ -207,7 +207,10 @@ def likeness(evidence: Sequence[Shared]) -> float:
     kinds = {each.kind for each in evidence if each.telling or each.kind == "exception"}
     if "signature" in kinds:
         return 0.85 if "frame" in kinds else 0.6
-    return 0.5 if {"frame", "exception"} <= kinds else 0.0
+    if {"frame", "exception"} <= kinds:
+        return 0.5
+    # The same exception on the same data, pipeline or model, even if thousands raise it elsewhere.
+    return 0.35 if "exception" in kinds and any(each.telling for each in evidence) else 0.0
 
 
 def _generic(word: str) -> bool:

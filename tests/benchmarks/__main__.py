@@ -15,10 +15,11 @@ from pathlib import Path
 from tests.benchmarks import answers, closures, correlations, impact, ingestion
 from tests.benchmarks.experiments import run as experiments
 from tests.benchmarks.measure import Figure
+from tests.benchmarks.similar import run as similar
 from tests.benchmarks.tagging import run as tagging
 from tests.neo4j_server import Neo4jServer
 
-PARTS = ("ingestion", "closures", "answers", "correlations", "impact", "experiments", "tagging")
+PARTS = ("ingestion", "closures", "answers", "correlations", "impact", "experiments", "tagging", "similar")
 PAGE = Path("docs") / "benchmarks.md"
 
 
@@ -80,9 +81,11 @@ def _figures(
         elif part == "correlations":
             yield from correlations.run(2_000 // smaller)
         elif part == "experiments":
-            yield from experiments.run(_data(), smaller)
+            yield from experiments(_data(), smaller)
         elif part == "tagging":
-            yield from tagging.run(_data())
+            yield from tagging(_data())
+        elif part == "similar":
+            yield from similar(own, 20_000 // smaller)
         else:
             yield from answers.run(own, 100_000 // min(smaller, 2))
 
