@@ -81,9 +81,9 @@ def _figures(
         elif part == "correlations":
             yield from correlations.run(2_000 // smaller)
         elif part == "experiments":
-            yield from experiments(_data(), smaller)
+            yield from experiments.run(_data(), smaller)
         elif part == "tagging":
-            yield from tagging(_data())
+            yield from tagging.run(_data())
         elif part == "similar":
             yield from similar(own, 20_000 // smaller)
         else:
