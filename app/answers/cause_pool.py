@@ -230,7 +230,7 @@ def gaps(found: Pool, subject: Node) -> list[str]:
             lacking.setdefault("no commit is known for", []).append(node.name)
         if node.kind is K.RUN and E.INPUT_TO not in kinds:
             lacking.setdefault("no data version is known for", []).append(node.name)
-        if node.kind is K.MODEL_VERSION and not kinds:
+        if node.kind in (K.MODEL_VERSION, K.ARTIFACT) and not kinds:
             lacking.setdefault("nothing is known of what made", []).append(node.name)
         if node.kind is K.DEPLOYMENT and E.DEPLOYED_AS not in kinds:
             lacking.setdefault("nothing is known of what was deployed as", []).append(node.name)

@@ -46,7 +46,7 @@ _CHECK_FAILS, _LATER_FAILS = 0.7, 0.4
 #: That the size of bad data is out of line, and of good data.
 _SIZE_BAD, _SIZE_GOOD = 0.35, 0.03
 _UNCHANGED, _BROUGHT, _TRIVIAL = -2.0, -1.0, -2.0
-_NAMED, _AGE, _UNCOMPARED = 1.5, 0.2, -1.5
+_NAMED, _AGE, _UNCOMPARED = 1.5, 0.3, -1.5
 _MOST = 6.0
 
 

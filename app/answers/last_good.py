@@ -120,11 +120,14 @@ def of_deployments(
     if len(failing) > 1:
         newest = failing[0]
         earlier = [*(_until(s, newest.since) for s in failing[1:] if s.since < newest.since), *earlier]
-    for state in earlier:
-        ended = min(at, state.until or at)
-        is_same = state.node.handle in same
-        if not state.troubles and not is_same and ended - state.since >= _SHORTEST:
-            return LastGood(failing=failing, earlier=earlier, good=state, because=_stood(state, ended))
+    well = [state for state in earlier if not state.troubles and state.node.handle not in same]
+    # What stood long enough to show that it is good; where nothing did, the last that showed nothing else.
+    for shortest in (_SHORTEST, 1):
+        for state in well:
+            ended = min(at, state.until or at)
+            if ended - state.since >= shortest:
+                because = _stood(state, ended)
+                return LastGood(failing=failing, earlier=earlier, good=state, because=because)
     because = "no earlier deployment is known" if not earlier else "every earlier deployment had an incident"
     return LastGood(failing=failing, earlier=earlier, good=None, because=because)
 

@@ -144,9 +144,15 @@ def questions(store: GraphStore) -> list[Question]:
         asked.append(
             Question(
                 f"What led to the incident {incident.name!r}?",
-                f"kinlore lineage '{incident.id}' --up --hops 10",
-                f'{{ lineage(id: "{incident.id}", direction: UPSTREAM, maxHops: 10) '
-                "{ nodes { hops node { kind name } } complete } }",
+                f"kinlore causes '{incident.id}'",
+                _causes(incident),
+            )
+        )
+    latest = _latest(store)
+    if latest is not None:
+        asked.append(
+            Question(
+                f"What caused the last incident, {latest.name!r}?", "kinlore causes latest", _causes(latest)
             )
         )
     before = None if champion is None else _before(store, champion)
@@ -217,6 +223,19 @@ def _gravest(store: GraphStore) -> Node | None:
         NodeKind.INCIDENT, [Filter(key="severity", value="critical")], Ordering(Order.CREATED_AT), first=1
     )
     return page.items[0] if page.items else None
+
+
+def _latest(store: GraphStore) -> Node | None:
+    """The incident that was the last to begin."""
+    page = store.find(NodeKind.INCIDENT, (), Ordering(Order.CREATED_AT, descending=True), first=1)
+    return page.items[0] if page.items else None
+
+
+def _causes(incident: Node) -> str:
+    return (
+        f'{{ rootCauses(id: "{incident.id}") {{ lastGood {{ name }} missing '
+        "candidates { score because node { kind name } path { from kind to } } } }"
+    )
 
 
 def _written_down(store: GraphStore) -> Node | None:
