@@ -17,7 +17,9 @@ from graph_schema.times import parse_time
 from graph_schema.values import Node
 from ingestors import joins
 from ingestors.corrections import PEOPLE
+from ingestors.judgements import judge_cause
 from ingestors.remedies import Attempt, record_attempt, record_remediation
+from ingestors.repairs import incident_known
 
 FILE = Path(__file__).with_name("incidents.json")
 
@@ -39,6 +41,9 @@ def record(store: GraphStore) -> None:
             attempts[attempt["id"]] = attempt
     for id, attempt in attempts.items():
         _attempt(store, attempt, subjects[id])
+    for each in told["incidents"]:
+        incident, cause = _node(store, f"kinlore={each['id']}"), _node(store, each["confirmedCause"])
+        judge_cause(store, incident, cause, why=each["cause"], by=each["attempts"][-1]["by"])
 
 
 def _incident(told: Mapping[str, Any]) -> Record:
@@ -58,6 +63,7 @@ def _incident(told: Mapping[str, Any]) -> Record:
         States(NodeKind.INCIDENT, me, stated, ended),
         *(Links(EdgeKind.HAS, me, alert, began) for alert in told["signals"]),
         *(Links(EdgeKind.IMPLICATED_IN, thing, me, began) for thing in told["implicated"]),
+        incident_known(me, began, ended),
     ]
     return Record(f"incident/{told['id']}", "incident", ended, tuple(claims))
 
