@@ -99,6 +99,10 @@ class Failures:
             if not self.vectors.missing:
                 self.vectors.complete = True
 
+    def compares(self, model: str | None) -> bool:
+        """Whether all have vectors of this model, or had once."""
+        return self.vectors is not None and self.vectors.complete and self.vectors.model == model
+
     def signature(self, handle: int) -> Signature:
         """The signature of an entry's text, worked out when first asked for."""
         found = self._signatures.get(handle)
@@ -237,6 +241,11 @@ class Corpus:
                     continue
                 if (text[0], title[0]) == entry.digests(model):
                     held.embed(handle, unpacked(text[1]), unpacked(title[1]))
+
+    def compares(self, model: str) -> bool:
+        """Whether meaning can be compared by this model."""
+        with self._lock:
+            return self._held is not None and self._held.compares(model)
 
     def missing(self, model: str, most: int) -> list[Entry]:
         """Entries without a vector of this model, the newest first."""

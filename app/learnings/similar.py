@@ -93,14 +93,20 @@ def similar(
     if not item.created:
         item = msgspec.structs.replace(item, created=now)
     before = item.created if at is None else at
+    corpus = corpus_of(store)
+    if encoder is not None and corpus.kept and corpus.compares(encoder.name):
+        # Before anybody else has to wait for it.
+        item = _encoded(item, encoder)
     with _reading(store, item, before) as held:
-        if encoder is not None and not corpus_of(store).kept:
-            best = _ranked(held, item, kinds, before, max(first, _LOOKED_AT))
-            held = embedded(store, [held.entries[int(each.id)] for _, each in best], encoder)
-        item, semantic = _encoded(item, held, encoder)
-        found = _ranked(held, item, kinds, before, first)
-        chosen = _chosen(store, held, found, query, item, spaces, first)
-    return SimilarAnswer(chosen, not chosen, semantic)
+        asking = _Asking(store, held, query, item, kinds, before, first, spaces)
+        if encoder is not None and not corpus.kept:
+            best = [each for tier in asking.tiers() for each in tier]
+            held = embedded(store, [held.entries[int(each.id)] for each in best], encoder)
+            item = _encoded(item, encoder)
+        if not held.compares(None if encoder is None else encoder.name):
+            item = msgspec.structs.replace(item, vector=None, title_vector=None)
+        chosen = _Asking(store, held, query, item, kinds, before, first, spaces).matches()
+    return SimilarAnswer(chosen, not chosen, item.vector is not None)
 
 
 def _asked(store: GraphStore, handle: int, spaces: Spaces) -> Entry:
@@ -125,79 +131,109 @@ def _reading(store: GraphStore, item: Item, before: Micros) -> Iterator[Failures
         yield candidates(store, item, before)
 
 
-def _encoded(item: Item, held: Failures, encoder: Encoder | None) -> tuple[Item, bool]:
-    """The item with its vectors, where there are others to compare them with."""
-    vectors = held.vectors
-    if encoder is None or vectors is None or not vectors.complete or vectors.model != encoder.name:
-        return item, False
+def _encoded(item: Item, encoder: Encoder) -> Item:
     text, title = encoder.encode([item_text(item), item.title])
-    return msgspec.structs.replace(item, vector=text, title_vector=title), True
+    return msgspec.structs.replace(item, vector=text, title_vector=title)
 
 
-def _ranked(
-    held: Failures, item: Item, kinds: Sequence[NodeKind], before: Micros, first: int
-) -> list[tuple[bool, Ranked]]:
-    """(of the same project?, how it ranks): those of the project first."""
-    allowed = held.of_kinds(kinds)
-    most = _LOOKED_AT + 2 * first
-    own: list[Ranked] = []
-    if item.project is not None:
-        own = held.ranker.rank(item, scope="project", before=before, first=most, allowed=allowed)
-    there = {each.id for each in own}
-    rest = held.ranker.rank(item, scope="all", before=before, first=most + len(own), allowed=allowed)
-    found = [(True, each) for each in own]
-    for each in rest:
-        same = item.project is not None and held.ranker.item(each.index).project == item.project
-        if not same and each.id not in there:
-            found.append((False, each))
-    return found
+class _Asking:
+    """One question over the failures of one moment."""
 
+    def __init__(
+        self,
+        store: GraphStore,
+        held: Failures,
+        query: Entry | None,
+        item: Item,
+        kinds: Sequence[NodeKind],
+        before: Micros,
+        first: int,
+        spaces: Spaces,
+    ) -> None:
+        self._store = store
+        self._held = held
+        self._query = query
+        self._item = item
+        self._before = before
+        self._first = first
+        self._spaces = spaces
+        self._allowed = held.of_kinds(kinds)
+        self._signature = signature(item_text(item))
+        homes = {name: str(status.get("space")) for name, status in store.service("source")}
+        self._space_of = homes.get
+        self._mine = set() if query is None else {homes.get(name) for name in query.sources}
 
-def _chosen(
-    store: GraphStore,
-    held: Failures,
-    found: Sequence[tuple[bool, Ranked]],
-    query: Entry | None,
-    item: Item,
-    spaces: Spaces,
-    first: int,
-) -> list[Match]:
-    """The matches that may be seen and share enough, explained. Four store calls."""
-    nodes = [n for n in store.get([int(r.id) for _, r in found], spaces=spaces) if n is not None]
-    if spaces is None:
-        seen = {n.handle: held.entries[n.handle] for n in nodes}
-    else:
-        # What is told of a failure is told of what the caller may read of it.
-        seen = {entry.handle: entry for entry in entries(store, nodes, all=True)}
-    homes = {name: str(status.get("space")) for name, status in store.service("source")}
-    mine = set() if query is None else {homes.get(name) for name in query.sources}
-    alike: list[_Alike] = []
-    own = signature(item_text(item))
-    for same, ranked in found:
-        entry = seen.get(int(ranked.id))
-        if entry is None:
-            continue
-        theirs = signature(entry.text) if spaces is not None else held.signature(entry.handle)
-        both = (own, theirs)
-        evidence = shared(item, entry, ranked.contributions, both, held.rarity, held.holding)
-        probability = max(ranked.probability, likeness(evidence))
-        if probability >= MIN_PROBABILITY and convincing(evidence, ranked.contributions):
-            near = not mine.isdisjoint(homes.get(name) for name in entry.sources)
-            alike.append(_Alike(0 if same else 1 if near else 2, -probability, entry, evidence))
-    # Sorting is stable: what is equally probable stays as it was ranked.
-    picked = sorted(alike, key=lambda each: (each.tier, each.against))[:first]
-    about = sorted({e.node for each in picked for e in each.evidence if e.node is not None})
-    read = dict(zip(about, store.get(about, spaces=spaces), strict=True)) if about else {}
-    return [
-        Match(
-            each.entry.handle,
-            -each.against,
-            each.tier == 0,
-            list(_told(each.evidence, read)),
-            [] if query is None else differs(query, each.entry, held.rarity),
+    def tiers(self, most: int | None = None) -> Iterator[list[Ranked]]:
+        """The best of its project, then the best of all others; each ranked when it is asked for."""
+        most = most or _LOOKED_AT + 2 * self._first
+        ranker, project = self._held.ranker, self._item.project
+        own: list[Ranked] = []
+        if project is not None:
+            own = ranker.rank(
+                self._item, scope="project", before=self._before, first=most, allowed=self._allowed
+            )
+        yield own
+        rest = ranker.rank(
+            self._item, scope="all", before=self._before, first=most + len(own), allowed=self._allowed
         )
-        for each in picked
-    ]
+        yield [e for e in rest if project is None or ranker.item(e.index).project != project][:most]
+
+    def matches(self) -> list[Match]:
+        """What may be seen and shares enough, explained. Where its own project has enough, none of elsewhere
+        is looked at."""
+        alike: list[_Alike] = []
+        most = _LOOKED_AT + 2 * self._first
+        while True:
+            alike, hidden = [], False
+            for number, ranked in enumerate(self.tiers(most)):
+                seen = self._seen(ranked)
+                # Where all that was looked at may not be seen, what lies behind it may.
+                hidden |= len(seen) < len(ranked) >= most
+                alike += self._alike(ranked, seen, own=number == 0)
+                if len(alike) >= self._first:
+                    break
+            if len(alike) >= self._first or not hidden:
+                break
+            most *= 8
+        # Sorting is stable: what is equally probable stays as it was ranked.
+        picked = sorted(alike, key=lambda each: (each.tier, each.against))[: self._first]
+        about = sorted({e.node for each in picked for e in each.evidence if e.node is not None})
+        nodes = self._store.get(about, spaces=self._spaces) if about else []
+        read = dict(zip(about, nodes, strict=True))
+        query = self._query
+        return [
+            Match(
+                each.entry.handle,
+                -each.against,
+                each.tier == 0,
+                list(_told(each.evidence, read)),
+                [] if query is None else differs(query, each.entry, self._held.rarity),
+            )
+            for each in picked
+        ]
+
+    def _seen(self, ranked: Sequence[Ranked]) -> dict[int, Entry]:
+        """Those that the caller may read; what is told of them is told of what may be read."""
+        asked = [int(each.id) for each in ranked]
+        nodes = [n for n in self._store.get(asked, spaces=self._spaces) if n is not None] if asked else []
+        if self._spaces is None:
+            return {node.handle: self._held.entries[node.handle] for node in nodes}
+        return {entry.handle: entry for entry in entries(self._store, nodes, all=True)}
+
+    def _alike(self, ranked: Sequence[Ranked], seen: Mapping[int, Entry], *, own: bool) -> Iterator[_Alike]:
+        held = self._held
+        for each in ranked:
+            entry = seen.get(int(each.id))
+            if entry is None:
+                continue
+            theirs = held.signature(entry.handle) if self._spaces is None else signature(entry.text)
+            evidence = shared(
+                self._item, entry, each.contributions, (self._signature, theirs), held.rarity, held.holding
+            )
+            probability = max(each.probability, likeness(evidence))
+            if probability >= MIN_PROBABILITY and convincing(evidence, each.contributions):
+                near = not self._mine.isdisjoint(map(self._space_of, entry.sources))
+                yield _Alike(0 if own else 1 if near else 2, -probability, entry, evidence)
 
 
 def _told(evidence: Sequence[Shared], nodes: Mapping[int, Node | None]) -> Iterator[Evidence]:
