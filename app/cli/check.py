@@ -205,7 +205,8 @@ def _show(report: Report) -> None:
         "such changes have failed before",
         [
             f"{each.name}{f', {each.at[:10]}' if each.at else ''}: "
-            f"{'confirmed' if each.confirmed else 'likely'} cause {each.cause_name}, of {each.change}"
+            f"{'confirmed' if each.confirmed else 'likely'} cause {each.cause_name}"
+            f"{f', of {each.change}' if len(report.changes) > 1 else ''}"
             for each in report.failures
         ],
         _FAILURES,

@@ -102,7 +102,7 @@ def test_a_branch_that_touches_the_data_warns_and_names_what_runs(check: Check) 
     assert "1 production deployment" in done.out
     assert "- data data/raw.csv: 333a0ce → " in done.out
     # What the extract of 2 November led to.
-    assert "- ChurnScoreDrift, 2026-11-03: likely cause raw.csv@77536cc, of data/raw.csv" in done.out
+    assert "- ChurnScoreDrift, 2026-11-03: likely cause raw.csv@77536cc" in done.out
     assert all(len(line) <= 100 for line in done.out.splitlines() if line.startswith("  - "))
 
 

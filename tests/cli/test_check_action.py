@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from app.cli.check import command
 from tests.cli.conftest import KINLORE, git
 from tests.cli.test_check import Project
 from tests.cli.test_serve import free_port, started
@@ -244,3 +245,72 @@ def test_the_first_step_installs_the_kinlore_that_the_action_is_a_part_of(
     told = subprocess.run([installed, "check", "--help"], cwd=tmp_path, capture_output=True, text=True)
     assert told.returncode == 0, told.stderr
     assert "--fail-above" in told.stdout
+
+
+# --- the workflows in the docs ---------------------------------------------------------------------------
+
+SNIPPETS: list[dict[Any, Any]] = [
+    yaml.safe_load(text)
+    for text in re.findall(
+        r"^```yaml\n(.*?)^```",
+        (ROOT / "docs" / "check.md").read_text(encoding="utf-8"),
+        re.DOTALL | re.MULTILINE,
+    )
+]
+WORKFLOWS = [snippet for snippet in SNIPPETS if "jobs" in snippet]
+
+
+def uses(workflow: dict[Any, Any], action: str) -> list[dict[str, Any]]:
+    """What each step that uses the action is given."""
+    return [
+        step.get("with", {})
+        for job in workflow["jobs"].values()
+        for step in job["steps"]
+        if step.get("uses", "").partition("@")[0].endswith(action)
+    ]
+
+
+def test_the_workflows_of_the_docs_give_the_action_what_it_takes() -> None:
+    assert len(WORKFLOWS) == 3
+    for workflow in WORKFLOWS:
+        (given,) = uses(workflow, "/.github/actions/kinlore-check")
+        assert set(given) <= set(ACTION["inputs"])
+        assert all(isinstance(value, str) for value in given.values())
+
+
+def test_no_workflow_of_the_docs_runs_what_strangers_propose_beside_secrets() -> None:
+    for workflow in WORKFLOWS:
+        # YAML 1.1 reads the key `on` as true.
+        trigger = workflow[True]
+        assert trigger == "pull_request" or set(trigger) == {"workflow_run"}
+        checked_out = uses(workflow, "actions/checkout")
+        assert "write-all" not in json.dumps(workflow)
+        if trigger != "pull_request":
+            assert not checked_out
+            continue
+        assert all(
+            given["fetch-depth"] == 0 and given["persist-credentials"] is False for given in checked_out
+        )
+        # Secrets are there on pull requests of the repository itself; forks get none.
+        assert "${{ github.event.pull_request" not in json.dumps(workflow)
+
+
+def test_what_one_workflow_saves_the_other_takes_and_needs_no_secret() -> None:
+    (saves,) = [workflow for workflow in WORKFLOWS if "save" in uses(workflow, "kinlore-check")[0]]
+    (takes,) = [workflow for workflow in WORKFLOWS if "from" in uses(workflow, "kinlore-check")[0]]
+
+    assert "secrets." not in json.dumps(saves)
+    assert saves["permissions"] == {"contents": "read"}
+    assert takes[True]["workflow_run"]["workflows"] == [saves["name"]]
+    (up,), (down,) = uses(saves, "actions/upload-artifact"), uses(takes, "actions/download-artifact")
+    assert up["name"] == down["name"]
+    assert up["path"] == uses(saves, "kinlore-check")[0]["save"] == uses(takes, "kinlore-check")[0]["from"]
+
+
+def test_the_job_for_gitlab_calls_what_there_is() -> None:
+    (job,) = [snippet["kinlore"] for snippet in SNIPPETS if "kinlore" in snippet]
+    line = next(line for line in job["script"] if line.startswith("kinlore "))
+
+    known = {option for each in command.params for option in each.opts}
+    assert {word for word in line.split() if word.startswith("--")} <= known
+    assert job["variables"]["GIT_DEPTH"] == "0"
