@@ -19,6 +19,8 @@ QUERIES = {
     "search": f'{{ search(text: "run", first: 100) {{ nodes {{ {FULL} }} }} }}',
     "lineage": f'{{ lineage(id: "{DATA}", first: 2000) {{ nodes {{ hiddenUpstream node {{ {FULL} }} }} '
     "edges { from source evidence } table } }",
+    "columns": f'{{ columnLineage(id: "{DATA}", column: "age") {{ nodes {{ node {{ {FULL} }} }} '
+    f"edges {{ from }} readers {{ reads node {{ {FULL} }} }} }} }}",
     "table": f'{{ lineage(id: "{DATA}", first: 2000) {{ table totalNodes complete }} }}',
 }
 
