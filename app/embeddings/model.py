@@ -6,7 +6,7 @@ inside the package, nothing is fetched. Any other sentence-transformers model go
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from importlib.util import find_spec
 from pathlib import Path
@@ -92,10 +92,7 @@ class SentenceEncoder:
         import torch
 
         rows = np.zeros((len(texts), self.dimension), dtype=np.float32)
-        # Longest first: texts of a batch are padded to the longest one.
-        order = sorted(range(len(texts)), key=lambda place: -len(texts[place]))
-        for start in range(0, len(order), _BATCH):
-            places = order[start : start + _BATCH]
+        for places in _batches(texts):
             with torch.inference_mode():
                 found = self._model.encode(
                     [texts[place][:_LONGEST] for place in places],
@@ -107,6 +104,18 @@ class SentenceEncoder:
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
         unit: Floats = rows / np.maximum(lengths, 1e-12)
         return unit
+
+
+def _batches(texts: Sequence[str]) -> Iterator[list[int]]:
+    """Places of texts of about one length: those of a batch are padded to the longest."""
+    batch: list[int] = []
+    for place in sorted(range(len(texts)), key=lambda place: -len(texts[place])):
+        if batch and (len(batch) == _BATCH or len(texts[place]) < len(texts[batch[0]]) / 2):
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
 
 
 def available() -> bool:

@@ -10,6 +10,7 @@ inverse document frequency log(1 + (N - n + ½) / (n + ½)), which is never nega
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
 
@@ -69,21 +70,25 @@ class InvertedIndex:
                 total[at] += weights
         return total
 
+    def mass(self, terms: Iterable[str]) -> float:
+        """The inverse document frequencies of a query's terms, summed: what there is to agree in."""
+        return sum(self.idf(term) for term in set(terms))
+
     def shares(self, terms: Iterable[str], document: int) -> dict[str, float]:
         """What each term of a query adds to one document's score, greatest first."""
         if not self._total:
             return {}
-        lengths = np.frombuffer(self._lengths, dtype=np.int32)
-        norms = self.k1 * (1 - self.b + self.b * lengths / (self._total / len(self._lengths)))
+        mean = self._total / len(self._lengths)
+        norm = self.k1 * (1 - self.b + self.b * self._lengths[document] / mean)
         found: dict[str, float] = {}
         for term in dict.fromkeys(terms):
-            if term not in self._documents:
+            postings = self._documents.get(term)
+            if postings is None:
                 continue
-            at = np.frombuffer(self._documents[term], dtype=np.int32)
-            place = int(np.searchsorted(at, document))
-            if place < len(at) and at[place] == document:
+            place = bisect_left(postings, document)
+            if place < len(postings) and postings[place] == document:
                 count = self._counts[term][place]
-                found[term] = self.idf(term) * count * (self.k1 + 1) / (count + float(norms[document]))
+                found[term] = self.idf(term) * count * (self.k1 + 1) / (count + norm)
         return dict(sorted(found.items(), key=lambda pair: (-pair[1], pair[0])))
 
     def _weights(self, term: str, norms: NDArray[np.floating]) -> tuple[NDArray[np.int32], Floats]:

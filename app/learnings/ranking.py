@@ -1,42 +1,39 @@
 """Which earlier failures are like this one: pure ranking over values.
 
 Nothing here reads a store, a clock or a model. Vectors come with the items; where they are missing the other
-signals rank alone. A score is the sum of its contributions, one per signal, and each names its evidence.
+signals rank alone. A score is the sum of its contributions, one per signal, and each names what it rests on.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from app.learnings.fusion import Floats, fuse, standard
+from app.learnings import confidence, priors
+from app.learnings.fusion import Floats, Signal, contributions, fuse
 from app.learnings.lexical import InvertedIndex
-from app.learnings.signature import terms
+from app.learnings.matrix import Matrix
+from app.learnings.signature import Signature, signature, terms
 
 Scope = Literal["project", "all"]
 
-_DAY = 86_400_000_000
-#: Signal: weight, and its mean and spread over candidates in general.
-PRIOR: dict[str, tuple[float, float, float]] = {
-    "text": (0.40, 8.0, 8.0),
-    "title": (0.15, 1.0, 2.5),
-    "meaning": (0.30, 0.2, 0.13),
-    "title_meaning": (0.15, 0.15, 0.13),
-    "recency": (0.25, -5.0, 1.5),
-}
 SHOWN = 5
+_DAY = 86_400_000_000
+#: Shared terms that a contribution names.
+_CITED = 8
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
     """A failure, as the ranking sees it.
 
     ``created``: microseconds since 1970. ``entities``: further things that it names or touches (data set,
-    model, pipeline, check), as ``sort:value``. Vectors are unit vectors of one model, or None.
+    model, pipeline, check), as ``sort:value``. Vectors are unit vectors of one model, or None: of title and
+    body together, and of the title.
     """
 
     id: str
@@ -69,21 +66,61 @@ class Ranked(msgspec.Struct, frozen=True):
     contributions: tuple[Contribution, ...]
 
 
+class Comparison(msgspec.Struct, frozen=True):
+    """A query against all its candidates: their places, their signals as measured, what each signal adds to
+    their scores, the scores, and the candidates by score, best first. Arrays of one length."""
+
+    at: NDArray[np.intp]
+    values: dict[str, Floats]
+    parts: dict[str, Floats]
+    total: Floats
+    order: NDArray[np.intp]
+    masses: dict[str, float]
+
+    def features(self, first: int) -> dict[str, Floats]:
+        """What the probability of the ``first`` best rests on."""
+        return confidence.features(self.order, self.total, self.values, self.masses, first)
+
+
+class _Query:
+    """A query's terms, worked out once."""
+
+    def __init__(self, item: Item) -> None:
+        self.item = item
+        self.title = terms(item.title)
+        self.text = [*self.title, *terms(item.body)]
+        self.signature = telling(signature(f"{item.title}\n{item.body}"))
+
+
+def telling(found: Signature) -> tuple[str, ...]:
+    """What of a signature is worth comparing: where it broke and the messages. Exception types, names and
+    versions are left to the words: measured, their agreement added nothing to them."""
+    return (
+        *(f"frame:{frame}" for frame in found.frames),
+        *(f"message:{message}" for message in found.templates),
+    )
+
+
 class Ranker:
     """Items that can be ranked against a query. Adding one costs its own length; items are not rebuilt.
 
     An item that is added under an id that is there already replaces it. Not for several threads at a time.
     """
 
-    def __init__(self, items: Iterable[Item] = ()) -> None:
+    def __init__(self, items: Iterable[Item] = (), signals: Mapping[str, Signal] = priors.SIGNALS) -> None:
+        self._weights = signals
         self._items: list[Item] = []
         self._places: dict[str, int] = {}
-        self._projects: dict[str | None, int] = {}
+        self._projects: dict[str, int] = {}
+        self._components: dict[str, int] = {}
         self._project = array("i")
+        self._component = array("i")
         self._created = array("q")
         self._alive = array("b")
-        self._text = InvertedIndex()
+        self._text = InvertedIndex(k1=2.0, b=0.9)
         self._titles = InvertedIndex()
+        self._signatures = InvertedIndex(k1=0.5, b=0.3)
+        self._graph = InvertedIndex(k1=0.5, b=0.3)
         self._vectors = Matrix()
         self._title_vectors = Matrix()
         for item in items:
@@ -97,16 +134,23 @@ class Ranker:
         return self._items[index]
 
     def add(self, item: Item) -> int:
-        """Add an item, or replace the one of its id; returns its place."""
+        """Add an item, or replace the one of its id; returns its place. Raises ValueError for a vector of
+        another size than those before."""
+        self._vectors.check(item.vector)
+        self._title_vectors.check(item.title_vector)
         self.remove(item.id)
         place = len(self._items)
+        query = _Query(item)
         self._items.append(item)
         self._places[item.id] = place
-        self._project.append(self._projects.setdefault(item.project, len(self._projects)))
+        self._project.append(_code(self._projects, item.project, add=True))
+        self._component.append(_code(self._components, item.component, add=True))
         self._created.append(item.created)
         self._alive.append(1)
-        self._text.add(terms(f"{item.title}\n{item.body}"))
-        self._titles.add(terms(item.title))
+        self._text.add(query.text)
+        self._titles.add(query.title)
+        self._signatures.add(query.signature)
+        self._graph.add(item.entities)
         self._vectors.add(item.vector)
         self._title_vectors.add(item.title_vector)
         return place
@@ -138,34 +182,56 @@ class Ranker:
         before: int | None = None,
         first: int = SHOWN,
         allowed: NDArray[np.bool_] | None = None,
+        factors: Mapping[str, float] | None = None,
+        shift: float = 0.0,
     ) -> list[Ranked]:
         """The ``first`` items most like the query, best first.
 
         Candidates are created strictly before ``before`` (default: the query's own time), are not the query
         itself, are of its project where ``scope`` is ``project``, and are ``allowed`` ((places,) of bool).
+        ``factors`` by signal and ``shift`` of the log odds are what feedback taught (``learning``,
+        ``confidence.shift``).
         """
-        at = self._candidates(query, scope, query.created if before is None else before, allowed)
-        if not len(at):
+        found = self.compare(query, scope=scope, before=before, allowed=allowed, factors=factors)
+        if not len(found.at):
             return []
-        parts = {
-            name: PRIOR[name][0] * standard(values[at], *PRIOR[name][1:])
-            for name, values in self._signals(query).items()
-        }
-        total = fuse(parts)
-        best = np.argsort(-total, kind="stable")[:first]
+        asked = _Query(query)
+        coefficients = priors.SEMANTIC if "meaning" in found.values else priors.LEXICAL
+        chances = confidence.probabilities(found.features(first), coefficients, shift)
         return [
             Ranked(
-                index=int(at[place]),
-                id=self._items[at[place]].id,
-                score=float(total[place]),
-                probability=float(1 / (1 + np.exp(3.5 - total[place]))),
+                index=int(found.at[place]),
+                id=self._items[found.at[place]].id,
+                score=float(found.total[place]),
+                probability=float(chance),
                 contributions=tuple(
-                    Contribution(name, float(values[place]), self._shared(name, query, int(at[place])))
-                    for name, values in parts.items()
+                    Contribution(name, float(part[place]), self._shared(name, asked, int(found.at[place])))
+                    for name, part in found.parts.items()
                 ),
             )
-            for place in best
+            for place, chance in zip(found.order[:first], chances, strict=True)
         ]
+
+    def compare(
+        self,
+        query: Item,
+        *,
+        scope: Scope = "all",
+        before: int | None = None,
+        allowed: NDArray[np.bool_] | None = None,
+        factors: Mapping[str, float] | None = None,
+    ) -> Comparison:
+        """The query against all its candidates, which are those of ``rank``."""
+        at = self._candidates(query, scope, query.created if before is None else before, allowed)
+        asked = _Query(query)
+        values = {name: found[at] for name, found in self._signals(asked).items() if name in self._weights}
+        parts = contributions(values, self._weights, factors or {})
+        total = fuse(parts) if len(at) else np.zeros(0, dtype=np.float32)
+        masses = {
+            "text": self._text.mass(asked.text),
+            "title_in_text": self._text.mass(asked.title),
+        }
+        return Comparison(at, values, parts, total, np.argsort(-total, kind="stable"), masses)
 
     def _candidates(
         self, query: Item, scope: Scope, before: int, allowed: NDArray[np.bool_] | None
@@ -173,64 +239,64 @@ class Ranker:
         chosen = np.frombuffer(self._alive, dtype=np.int8) > 0
         chosen &= np.frombuffer(self._created, dtype=np.int64) < before
         if scope == "project":
-            chosen &= np.frombuffer(self._project, dtype=np.int32) == self._projects.get(query.project, -1)
+            code = _code(self._projects, query.project)
+            chosen &= (np.frombuffer(self._project, dtype=np.int32) == code) & (code >= 0)
         if allowed is not None:
             chosen &= allowed
         if query.id in self._places:
             chosen[self._places[query.id]] = False
         return np.flatnonzero(chosen)
 
-    def _signals(self, query: Item) -> dict[str, Floats]:
+    def _signals(self, query: _Query) -> dict[str, Floats]:
+        item = query.item
         found = {
-            "text": self._text.scores(terms(f"{query.title}\n{query.body}")),
-            "title": self._titles.scores(terms(query.title)),
+            "text": self._text.scores(query.text),
+            "title_in_text": self._text.scores(query.title),
+            "text_in_title": self._titles.scores(query.text),
         }
-        if query.vector is not None and self._vectors.filled:
-            found["meaning"] = self._vectors.cosines(query.vector)
-        if query.title_vector is not None and self._title_vectors.filled:
-            found["title_meaning"] = self._title_vectors.cosines(query.title_vector)
-        age = (query.created - np.frombuffer(self._created, dtype=np.int64)) / _DAY
+        if item.vector is not None and item.title_vector is not None and self._vectors.filled:
+            found["meaning"] = self._vectors.cosines(item.vector)
+            found["title_meaning"] = self._title_vectors.cosines(item.title_vector)
+            found["title_in_meaning"] = self._vectors.cosines(item.title_vector)
+        if query.signature:
+            found["signature"] = np.sqrt(self._signatures.scores(query.signature))
+        if item.entities:
+            found["graph"] = np.sqrt(self._graph.scores(item.entities))
+        age = (item.created - np.frombuffer(self._created, dtype=np.int64)) / _DAY
         found["recency"] = -np.log1p(np.maximum(age, 0)).astype(np.float32)
+        found["project"] = _same(self._project, _code(self._projects, item.project))
+        if item.component is not None:
+            found["component"] = _same(self._component, _code(self._components, item.component))
         return found
 
-    def _shared(self, signal: str, query: Item, place: int) -> tuple[str, ...]:
-        if signal == "text":
-            return tuple(self._text.shares(terms(f"{query.title}\n{query.body}"), place))[:8]
-        if signal == "title":
-            return tuple(self._titles.shares(terms(query.title), place))[:8]
-        return ()
+    def _shared(self, signal: str, query: _Query, place: int) -> tuple[str, ...]:
+        match signal:
+            case "text":
+                shares = self._text.shares(query.text, place)
+            case "title_in_text":
+                shares = self._text.shares(query.title, place)
+            case "text_in_title":
+                shares = self._titles.shares(query.text, place)
+            case "signature":
+                shares = self._signatures.shares(query.signature, place)
+            case "graph":
+                shares = self._graph.shares(query.item.entities, place)
+            case "project" | "component":
+                ours, theirs = getattr(query.item, signal), getattr(self._items[place], signal)
+                return (ours,) if ours is not None and ours == theirs else ()
+            case _:
+                return ()
+        return tuple(shares)[:_CITED]
 
 
-class Matrix:
-    """Unit vectors by place; rows without one are zero. Grows by doubling."""
+def _code(codes: dict[str, int], name: str | None, *, add: bool = False) -> int:
+    """A number for a name; -1 for none and for one that is not known."""
+    if name is None:
+        return -1
+    return codes.setdefault(name, len(codes)) if add else codes.get(name, -1)
 
-    def __init__(self) -> None:
-        self._rows: Floats = np.zeros((0, 0), dtype=np.float32)
-        self._count = 0
-        self.filled = 0
 
-    def add(self, vector: Floats | None) -> None:
-        """Append a vector, or a gap. Raises ValueError for a vector of another size."""
-        if vector is not None and not self._rows.shape[1]:
-            self._rows = np.zeros((max(1024, 2 * self._count), len(vector)), dtype=np.float32)
-        if self._rows.shape[1] and self._count >= len(self._rows):
-            self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
-        if vector is not None:
-            if len(vector) != self._rows.shape[1]:
-                raise ValueError(f"a vector of {len(vector)} among vectors of {self._rows.shape[1]}")
-            self._rows[self._count] = vector
-            self.filled += 1
-        self._count += 1
-
-    def put(self, place: int, vector: Floats) -> None:
-        """Fill the gap at a place, or replace its vector. Raises ValueError for one of another size."""
-        if not self._rows.shape[1]:
-            self._rows = np.zeros((max(1024, 2 * self._count), len(vector)), dtype=np.float32)
-        if len(vector) != self._rows.shape[1]:
-            raise ValueError(f"a vector of {len(vector)} among vectors of {self._rows.shape[1]}")
-        self.filled += not self._rows[place].any()
-        self._rows[place] = vector
-
-    def cosines(self, vector: Floats) -> Floats:
-        """The cosine of every row with a unit vector, shape (rows,)."""
-        return self._rows[: self._count] @ vector
+def _same(codes: array[int], code: int) -> Floats:
+    """1 where the code is this one, else 0; nothing is the same as what is not known."""
+    found: Floats = ((np.frombuffer(codes, dtype=np.int32) == code) & (code >= 0)).astype(np.float32)
+    return found

@@ -1,0 +1,86 @@
+"""How sure a match is: a probability from what is known of it and of the whole answer.
+
+Logistic regression on a few features, fitted on reports whose duplicates are known. A project's own feedback
+moves the constant: by so much as it speaks against what was said, shrunk to no change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.learnings.fusion import Floats
+
+#: Judged matches that the shipped constant counts for.
+STRENGTH = 20.0
+#: Matches after the best that its lead is measured against.
+_FIELD = 5
+
+
+def features(
+    order: NDArray[np.intp],
+    total: Floats,
+    values: Mapping[str, Floats],
+    masses: Mapping[str, float],
+    first: int,
+) -> dict[str, Floats]:
+    """One value per feature for each of the ``first`` best matches.
+
+    ``order``: candidates, best first. ``total``: their scores. ``values``: their signals. ``masses``: the
+    inverse document frequencies of the query's terms, summed, for ``text`` and ``title_in_text``.
+
+    How far a match stands out: of all candidates (``standout``, in their spread), of the next best
+    (``lead``). How much of the query it holds (``coverage``, ``title_coverage``), in how many telling words
+    (``words``). How close it is in meaning, where vectors are there.
+    """
+    best = order[:first]
+    field = total[order[1 : 1 + _FIELD]]
+    beside = float(field.mean()) if len(field) else 0.0
+    found = {
+        "standout": (total[best] - float(total.mean())) / (float(total.std()) + 0.1),
+        "lead": total[best] - beside,
+        "rank": np.log1p(np.arange(len(best))),
+        "coverage": values["text"][best] / (masses["text"] + 5),
+        "title_coverage": values["title_in_text"][best] / (masses["title_in_text"] + 2),
+        "words": np.log1p(values["text"][best]),
+    }
+    for name in ("meaning", "title_meaning", "title_in_meaning"):
+        if name in values:
+            found[name] = values[name][best]
+    return {name: np.asarray(value, dtype=np.float32) for name, value in found.items()}
+
+
+def probabilities(
+    found: Mapping[str, Floats], coefficients: Mapping[str, float], shift: float = 0.0
+) -> Floats:
+    """Probabilities of being really alike, one per match. ``shift`` is added to the log odds."""
+    odds = np.full(len(found["rank"]), coefficients["constant"] + shift, dtype=np.float32)
+    for name, coefficient in coefficients.items():
+        if name != "constant":
+            odds += np.float32(coefficient) * found[name]
+    chance: Floats = (1 / (1 + np.exp(-odds))).astype(np.float32)
+    return chance
+
+
+def shift(judged: Iterable[tuple[float, bool]]) -> float:
+    """By how much a project's log odds differ from what was shown: from (probability, relevant) of its
+    judged matches. The posterior mode under a normal prior at 0 that weighs as ``STRENGTH`` judgements."""
+    pairs = [(min(max(p, 1e-4), 1 - 1e-4), bool(relevant)) for p, relevant in judged]
+    if not pairs:
+        return 0.0
+    odds = np.log([p / (1 - p) for p, _ in pairs])
+    relevant = np.array([float(r) for _, r in pairs])
+    # A judgement at even odds carries a quarter of a unit of information.
+    prior = STRENGTH / 4
+    moved = 0.0
+    for _ in range(25):
+        chance = 1 / (1 + np.exp(-(odds + moved)))
+        step = (float((relevant - chance).sum()) - prior * moved) / (
+            float((chance * (1 - chance)).sum()) + prior
+        )
+        moved += float(np.clip(step, -1, 1))
+        if abs(step) < 1e-6:
+            break
+    return moved

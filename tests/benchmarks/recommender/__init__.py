@@ -1,0 +1,1 @@
+"""How well similar failures are found: the service's own ranking over reports whose duplicates are known."""
