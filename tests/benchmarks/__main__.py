@@ -13,13 +13,25 @@ from datetime import date
 from pathlib import Path
 
 from tests.benchmarks import answers, closures, correlations, impact, ingestion
+from tests.benchmarks.causes import figures as causes
+from tests.benchmarks.causes.targets import SCORED
 from tests.benchmarks.experiments import run as experiments
 from tests.benchmarks.measure import Figure
 from tests.benchmarks.similar import run as similar
 from tests.benchmarks.tagging import run as tagging
 from tests.neo4j_server import Neo4jServer
 
-PARTS = ("ingestion", "closures", "answers", "correlations", "impact", "experiments", "tagging", "similar")
+PARTS = (
+    "ingestion",
+    "closures",
+    "answers",
+    "causes",
+    "correlations",
+    "impact",
+    "experiments",
+    "tagging",
+    "similar",
+)
 PAGE = Path("docs") / "benchmarks.md"
 
 
@@ -78,6 +90,8 @@ def _figures(
             yield from closures.run(own, sizes, server)
         elif part == "impact":
             yield from impact.run(own, 1_000_000 // smaller)
+        elif part == "causes":
+            yield from causes.run(own, SCORED[: max(1, len(SCORED) // smaller)])
         elif part == "correlations":
             yield from correlations.run(2_000 // smaller)
         elif part == "experiments":

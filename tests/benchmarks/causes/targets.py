@@ -3,7 +3,7 @@
 Tuning looks at ``TUNING`` only. ``SCORED`` is what is reported; nothing may be chosen by looking at it.
 """
 
-TUNING = (1, 2, 3, 4, 5, 6)
+TUNING = tuple(range(1, 17))
 SCORED = tuple(range(101, 121))
 
 #: Incidents that are scored per organisation: 500 in all.

@@ -1,0 +1,66 @@
+"""``kinlore causes`` and ``kinlore incident``, as people type them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from app.container import Container
+from tests.cli.conftest import Kinlore
+from tests.contract.test_causes import INCIDENT, data, deployment, history, sha, tell
+
+
+@pytest.fixture
+def failed(graph: Container) -> Container:
+    """Two releases, the second of which made an incident."""
+    tell(graph.store, history())
+    return graph
+
+
+def test_from_the_alert_to_the_commit(failed: Container, kinlore: Kinlore) -> None:
+    found = kinlore("causes", "latest")
+
+    assert found.code == 0
+    lines = found.out.splitlines()
+    steps = lines[: lines.index("")]
+    kinds = ["Incident", "Deployment", "ModelVersion", "Run", "DatasetVersion", "Commit"]
+    assert [line[18:].split()[1] for line in steps] == kinds
+    assert all(line.startswith("2026-") and " tools " in line for line in steps)
+    assert steps[4].endswith("raw v2  ← cause")
+    assert max(len(line) for line in lines) <= 100
+    assert any(line.startswith("Last good: prod/churn@1 stood there") for line in lines)
+
+
+def test_json_has_all_of_it(failed: Container, kinlore: Kinlore) -> None:
+    found = json.loads(kinlore("causes", INCIDENT, "--json").out)
+
+    first = found["candidates"][0]
+    assert (first["node"]["id"], first["path"][0]["from"]) == (data(2), sha(12))
+    assert found["lastGood"]["id"] == deployment(1)
+
+
+def test_a_cause_is_confirmed(failed: Container, kinlore: Kinlore) -> None:
+    said = kinlore("causes", INCIDENT, "--confirm", data(2), "--why", "tenure in days", "--by", "ada")
+
+    assert said.out == f"{data(2)} caused {INCIDENT}\n"
+    assert ", confirmed" in kinlore("causes", INCIDENT).out
+    assert kinlore("causes", INCIDENT, "--confirm", data(2), "--reject", data(2)).code == 2
+
+
+def test_an_incident_is_opened_and_advanced(failed: Container, kinlore: Kinlore) -> None:
+    opened = kinlore("incident", "open", "Too many leave", "--implicates", deployment(2), "--by", "ada")
+
+    id = opened.out.strip()
+    assert id.startswith("kinlore=")
+    assert f"kinlore causes {id}" in opened.err
+    assert kinlore("incident", "advance", id, "resolved").out == "Too many leave is resolved\n"
+    assert kinlore("incident", "advance", id, "mitigated").code == 2
+    assert kinlore("causes", id).code == 0
+
+
+def test_latest_of_none(graph: Container, kinlore: Kinlore) -> None:
+    found = kinlore("causes", "latest")
+
+    assert (found.code, found.out) == (4, "")
+    assert "no incident is known" in found.err
