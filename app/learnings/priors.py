@@ -25,9 +25,9 @@ SIGNALS: dict[str, Signal] = {
 
 #: Log odds of being really alike: a constant, and a coefficient per feature of ``confidence``.
 SEMANTIC: dict[str, float] = {
-    "constant": -5.0100,
+    "constant": -5.01,
     "standout": 0.0605,
-    "lead": 0.1590,
+    "lead": 0.159,
     "rank": -0.4904,
     "coverage": 0.5356,
     "title_coverage": 0.3166,
@@ -37,11 +37,11 @@ SEMANTIC: dict[str, float] = {
     "title_in_meaning": 0.5222,
 }
 LEXICAL: dict[str, float] = {
-    "constant": -4.3689,
-    "standout": 0.0725,
-    "lead": 0.1822,
-    "rank": -0.5513,
-    "coverage": 0.6262,
-    "title_coverage": 0.4808,
-    "words": 0.2884,
+    "constant": -4.3141,
+    "standout": 0.0499,
+    "lead": 0.1727,
+    "rank": -0.6043,
+    "coverage": 0.6112,
+    "title_coverage": 0.526,
+    "words": 0.2767,
 }

@@ -17,6 +17,7 @@ from tests.benchmarks.causes import figures as causes
 from tests.benchmarks.causes.targets import SCORED
 from tests.benchmarks.experiments import run as experiments
 from tests.benchmarks.measure import Figure
+from tests.benchmarks.recommender.section import run as recommender
 from tests.benchmarks.similar import run as similar
 from tests.benchmarks.tagging import run as tagging
 from tests.neo4j_server import Neo4jServer
@@ -31,6 +32,7 @@ PARTS = (
     "experiments",
     "tagging",
     "similar",
+    "recommender",
 )
 PAGE = Path("docs") / "benchmarks.md"
 
@@ -96,6 +98,8 @@ def _figures(
             yield from correlations.run(2_000 // smaller)
         elif part == "experiments":
             yield from experiments.run(_data(), smaller)
+        elif part == "recommender":
+            yield from recommender(_data())
         elif part == "tagging":
             yield from tagging.run(_data())
         elif part == "similar":

@@ -18,7 +18,7 @@ from app.learnings.ranking import Item, Scope
 _WORD = re.compile(r"[a-z0-9_]+")
 _DAY = 86_400_000_000
 WEIGHTS = {"text": 0.4, "meaning": 0.3, "title": 0.15, "title_meaning": 0.15, "recency": 0.25}
-#: Its probability: logistic in the score, fitted on the first five of all its answers on the development sets.
+#: Its probability: logistic in the score, fitted on its first fives on the development sets.
 CONSTANT, SLOPE = -3.89, 0.322
 
 
