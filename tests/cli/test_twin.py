@@ -14,6 +14,7 @@ from ingestors import remedies
 from ingestors.remedies import Attempt
 from tests.cli.commands import PYTHON, Commands
 from tests.cli.conftest import Kinlore
+from tests.cli.test_serve import free_port, started
 
 DAY = 1_767_225_600_000_000
 
@@ -121,6 +122,17 @@ def test_a_server_that_does_not_answer_changes_nothing(run: Commands) -> None:
 
     assert (done.code, done.out) == (1, b"epoch 1\n")
     assert "is kept" in done.err and "no precedent" not in done.err
+
+
+def test_a_server_shows_the_twin_of_what_it_was_just_sent(run: Commands) -> None:
+    train(run, "--lr", "1")
+
+    with started(run.folder, "serve", "--port", str(free_port())) as (_, said):
+        words = ["--", PYTHON, "train.py", "--column", "tenure", "--lr", "2"]
+        done = run(*words, KINLORE_URL=str(said["address"]))
+
+    assert (done.code, done.out) == (1, b"epoch 1\n")
+    assert "kinlore: seen " in done.err and "config differs in `lr` (2 here, 1 there)" in done.err
 
 
 def test_a_light_install_answers_by_words_and_says_so(run: Commands) -> None:
