@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
 
-from tests.benchmarks import answers, closures, correlations, impact, ingestion
+from tests.benchmarks import answers, closures, correlations, impact, ingestion, past, scale
 from tests.benchmarks.causes import figures as causes
 from tests.benchmarks.causes.targets import SCORED
 from tests.benchmarks.experiments import run as experiments
@@ -29,11 +29,14 @@ PARTS = (
     "causes",
     "correlations",
     "impact",
+    "past",
     "experiments",
     "tagging",
     "similar",
     "recommender",
 )
+#: Parts that take long and run only when they are named.
+NAMED = ("scale",)
 PAGE = Path("docs") / "benchmarks.md"
 
 
@@ -56,14 +59,15 @@ transactions the store alone, without the loop before it, was measured at 0.45 t
 def main() -> int:
     """Run the parts asked for; 0 even where a target is missed, for the figures are the result."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", default=[], help=f"of {', '.join(PARTS)}; default all")
+    every = (*PARTS, *NAMED)
+    parser.add_argument("parts", nargs="*", default=[], help=f"of {', '.join(every)}; default all but scale")
     parser.add_argument("--small", action="store_true", help="a tenth of everything, to see that it runs")
     parser.add_argument("--no-neo4j", action="store_true", help="SQLite only")
     parser.add_argument("--write", action="store_true", help=f"put the figures into {PAGE}")
     asked = parser.parse_args()
-    unknown = set(asked.parts) - set(PARTS)
+    unknown = set(asked.parts) - set(every)
     if unknown:
-        parser.error(f"no part is called {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+        parser.error(f"no part is called {', '.join(sorted(unknown))}; there are {', '.join(every)}")
     figures: list[Figure] = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kinlore-bench-")))
@@ -94,6 +98,10 @@ def _figures(
             yield from impact.run(own, 1_000_000 // smaller)
         elif part == "causes":
             yield from causes.run(own, SCORED[: max(1, len(SCORED) // smaller)])
+        elif part == "past":
+            yield from past.run(own, 1_000 // smaller, 6_000 // smaller)
+        elif part == "scale":
+            yield from scale.run(own, 2_000_000 // smaller)
         elif part == "correlations":
             yield from correlations.run(2_000 // smaller)
         elif part == "experiments":

@@ -190,7 +190,7 @@ def beliefs_at(
     """
     members = _members(db, handles, rev)
     iids = {i for ids in members.values() for i in ids}
-    if not iids:
+    if not iids or not codes:
         return []
     today = {
         row[0]
@@ -206,8 +206,8 @@ def beliefs_at(
             row
             for row in db.execute(
                 f"SELECT src, dst, kind, bid, since, until, oid, recorded, retired FROM {EACH} k"
-                f" CROSS JOIN belief ON {end}_nid = k.value WHERE retired {state}",
-                (listed(today),),
+                f" CROSS JOIN belief ON {end}_nid = k.value AND kind BETWEEN ? AND ? WHERE retired {state}",
+                (listed(today), min(wanted), max(wanted)),
             )
             if row[2] in wanted
             and row[7] <= rev
