@@ -63,7 +63,7 @@ def command(
     for number, match in enumerate(found["matches"], 1):
         if number > 1:
             click.echo()
-        for line in _match(number, match):
+        for line in _match(number, match, of_text=id is None):
             click.echo(line)
     if found["noPrecedent"]:
         say("no precedent: nothing earlier is alike")
@@ -72,10 +72,11 @@ def command(
     return NOT_FOUND if found["noPrecedent"] else OK
 
 
-def _match(number: int, match: Mapping[str, Any]) -> Iterator[str]:
+def _match(number: int, match: Mapping[str, Any], *, of_text: bool) -> Iterator[str]:
     node = match["node"]
     said = [f"{match['probability']:.0%} alike", when(node)]
-    if not match["sameProject"]:
+    # A text is of no project.
+    if not match["sameProject"] and not of_text:
         said.append("another project")
     yield click.style(f"{number}. {clean(node['name'])}", bold=True) + f"  {', '.join(filter(None, said))}"
     yield f"   {clean(node['id'])}"

@@ -117,6 +117,9 @@ def _asked(client: Client, run: str, told: Mapping[str, Any]) -> dict[str, Any]:
     if not text:
         return {"matches": [], "noPrecedent": True}
     by_text: dict[str, Any] = client.ask(QUERY, {"text": text[-_MAX_TEXT:], "first": 1})["similar"]
+    # A text is of no project, so that nobody can say that another one is meant.
+    for match in by_text["matches"]:
+        match["sameProject"] = True
     return by_text
 
 
