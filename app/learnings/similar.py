@@ -16,7 +16,7 @@ import msgspec
 from app.embeddings.model import Encoder
 from app.learnings import failures
 from app.learnings.cold import candidates, embedded
-from app.learnings.corpus import Failures, corpus_of, few
+from app.learnings.corpus import Failures, corpus_of, few, titles_of, unpacked
 from app.learnings.entries import Entry, entries, of_text
 from app.learnings.explain import Shared, convincing, differs, item_text, likeness, shared
 from app.learnings.ranking import Item, Ranked
@@ -96,7 +96,7 @@ def similar(
     corpus = corpus_of(store)
     if encoder is not None and corpus.kept and corpus.compares(encoder.name):
         # Before anybody else has to wait for it.
-        item = _encoded(item, encoder)
+        item = _held_vectors(store, query, item, encoder) or _encoded(item, encoder)
     with _reading(store, item, before) as held:
         asking = _Asking(store, held, query, item, kinds, before, first, spaces)
         if encoder is not None and not corpus.kept:
@@ -129,6 +129,18 @@ def _reading(store: GraphStore, item: Item, before: Micros) -> Iterator[Failures
             yield held
     else:
         yield candidates(store, item, before)
+
+
+def _held_vectors(store: GraphStore, query: Entry | None, item: Item, encoder: Encoder) -> Item | None:
+    """The item with the vectors that the store has of it, if these are of what it says now."""
+    if query is None:
+        return None
+    (text,) = store.vectors(encoder.name, [query.handle])
+    (title,) = store.vectors(titles_of(encoder.name), [query.handle])
+    if text is None or title is None or (text[0], title[0]) != query.digests(encoder.name):
+        return None
+    vector, title_vector = unpacked(text[1]), unpacked(title[1])
+    return msgspec.structs.replace(item, vector=vector, title_vector=title_vector)
 
 
 def _encoded(item: Item, encoder: Encoder) -> Item:
