@@ -64,7 +64,6 @@ class _Local:
             )
         )
 
-
     def wait_for_model(self, seconds: float) -> None:
         if seconds > 0:
             self._container.model.wait(seconds)
