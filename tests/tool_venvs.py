@@ -96,7 +96,7 @@ def tool(name: str) -> Path:
 class MLflowServer:
     """A real tracking server on a free port, with its database and artifacts in ``home``."""
 
-    START_SECONDS = 90.0
+    START_SECONDS = 180.0
 
     def __init__(
         self, home: Path, *, port: int | None = None, environment: dict[str, str] | None = None

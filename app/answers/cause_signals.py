@@ -163,7 +163,8 @@ class Reader:
     ) -> tuple[list[Exposure], list[Exposure]]:
         failing = {state.node.handle for state in self.states.failing}
         earlier = {state.node.handle for state in self.states.earlier}
-        own, others = [], []
+        own: list[Exposure] = []
+        others: list[Exposure] = []
         for handle, entered in reached.items():
             stay = self.stays.get(handle)
             if stay is None:

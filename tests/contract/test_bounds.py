@@ -190,8 +190,8 @@ def results(count: int) -> list[Record]:
         claims: list[Claim] = [Names(NodeKind.CHECK, (me,)), *subjects]
         status, values = "FAILED" if number in (2, 3) else "PASSED", {"amount.nullFraction": number / 10}
         claims += series.of_check(
-            me, scope="quality", name=f"users {number}", stream="users", at=at, status=status, kind="data_quality", segment=None,
-            metrics=values, subjects=subjects,
+            me, scope="quality", name=f"users {number}", stream="users", at=at, status=status,
+            kind="data_quality", segment=None, metrics=values, subjects=subjects,
         )  # fmt: skip
         found.append(record(f"users/{number}.json", *claims))
     return found

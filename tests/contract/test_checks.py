@@ -106,7 +106,8 @@ def test_a_time_that_is_missing_is_no_guess(store: GraphStore) -> None:
 
 def test_results_are_found_by_what_they_are_and_of_what(store: GraphStore) -> None:
     two = Examination(
-        name="both", stream="both", at=START, kind="data_quality", said={"dvc.md5": FEATURES.partition("=")[2]},
+        name="both", stream="both", at=START, kind="data_quality",
+        said={"dvc.md5": FEATURES.partition("=")[2]},
         assertions=[Assertion(name="a", kind="schema", status="PASSED"),
                     Assertion(name="b", kind="data_drift", status="FAILED", segment="region=eu")],
     )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from app.answers.causes import root_causes
 from app.api.fields import Ask
 from app.api.graphql import Request, answer
 from app.gate.checking import check
@@ -17,7 +18,6 @@ from app.gate.reading import read_changes
 from app.gate.report import Thresholds, Verdict
 from app.lineage.compare import compare
 from app.lineage.differences import NOISE
-from app.answers.causes import root_causes
 from app.lineage.paths import paths
 from app.lineage.walk import lineage
 from graph_schema.edges import FLOW_KINDS, EdgeKind
@@ -36,7 +36,7 @@ from tests.tool_venvs import MLflowServer
 from tests.workspace.project import RAW, day
 from tests.workspace.workspace import REMOTE, Project
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1_200)
 
 E = EdgeKind
 PULLED = ("git", "dvc", "mlflow", "bentoml")
