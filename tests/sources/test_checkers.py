@@ -54,8 +54,6 @@ def checked(store: SqliteStore, subject: str) -> set[str]:
     return {edge.dst.partition("=")[2] for edge in edges if edge.kind is EdgeKind.CHECKED_BY}
 
 
-# --- Great Expectations ----------------------------------------------------------------------------------
-
 _FOLDER = "gx/uncommitted/validations"
 
 
@@ -181,9 +179,6 @@ def test_a_place_and_a_path_of_a_commit_are_subjects_too(
     )
 
 
-# --- Evidently -------------------------------------------------------------------------------------------
-
-
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("evidently") / "workspace"
@@ -245,9 +240,6 @@ def test_its_times_are_of_the_place_that_is_configured(store: SqliteStore, works
     assert (in_utc or 0) - (whole(store)["shap"].created_at or 0) == 9 * 3600 * 1_000_000
     with pytest.raises(BadInput, match="timezone: the name of a time zone"):
         source("evidently", workspace, timezone="Mars/Base")
-
-
-# --- whylogs ---------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
@@ -327,8 +319,6 @@ def test_a_broken_profile_is_refused_wherever_it_is_cut(profiled: Profiled) -> N
             continue
         assert isinstance(found.columns, dict)
 
-
-# --- all of them -----------------------------------------------------------------------------------------
 
 FOLDERS = ("great_expectations", "evidently", "whylogs")
 

@@ -1,4 +1,5 @@
-"""What has to be reached, and on which seeds. Written down before anything was tuned.
+"""What has to be reached, and on which seeds. The values of the targets were written down before anything was
+tuned and never moved; the lists of seeds grew once, before the first scored run was complete.
 
 Tuning looks at ``TUNING`` only. ``SCORED`` is what is reported; nothing may be chosen by looking at it.
 """
