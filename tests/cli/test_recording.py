@@ -48,7 +48,7 @@ def test_a_traceback_with_its_commit_and_without_secrets(run: Commands) -> None:
     )
 
     assert done.code == 1
-    assert done.err.rstrip().endswith("is recorded in sqlite:///kinlore.db")
+    assert done.err.endswith("is recorded in sqlite:///kinlore.db\nkinlore: no precedent\n")
     (found,) = run.runs()
     properties = found.properties
     assert (found.name, properties["status"], properties["errorType"]) == ("nightly", "FAILED", "ValueError")
