@@ -151,6 +151,8 @@ class Container:
         for configured in self.sources:
             if configured.source is not None:
                 configured.source.close()
+        if self._model is not None:
+            self._model.close()
         if self._store is not None:
             self._store.close()
 

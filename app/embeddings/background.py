@@ -1,7 +1,7 @@
 """A model that is loaded while others work, and texts that are embedded while nobody waits for it.
 
 Nothing here slows an answer: until the model is there, answers go without it and say so; and what is embedded
-in the background is embedded by an instance of its own, on one thread of the lowest priority.
+in the background is embedded by an instance of its own, in a process of the lowest priority.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class Model:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._ready: Encoder | None = None
+        self._loaded: list[Encoder] = []
         self.problem: str | None = None
 
     @property
@@ -85,14 +86,26 @@ class Model:
 
     def another(self) -> Encoder:
         """A second instance, for work beside the queries. Raises what loading raises."""
-        return self._load(self.name or "")
+        return self._kept()
+
+    def _kept(self) -> Encoder:
+        encoder = self._load(self.name or "")
+        self._loaded.append(encoder)
+        return encoder
+
+    def close(self) -> None:
+        """Let go of the encoders; those of the processes that have one end."""
+        for encoder in self._loaded:
+            close = getattr(encoder, "close", None)
+            if close is not None:
+                close()
 
     def _run(self) -> None:
         # numpy and what is behind it: nobody pays for it who does not want a model.
         from app.embeddings.vectors import for_queries
 
         try:
-            self._ready = for_queries(self._load(self.name or ""))
+            self._ready = for_queries(self._kept())
         except Exception as failed:
             # Whatever a library of this size raises: answers go on without it, and say why.
             self.problem = " ".join(str(failed).split())[:300] or type(failed).__name__
@@ -106,10 +119,11 @@ def installed(name: str) -> bool:
 
 
 def _load(name: str) -> Encoder:
-    from app.embeddings import model
+    from app.embeddings.apart import Apart
 
-    # One thread each: queries and what is embedded beside them then share no core.
-    return model.load(name, threads=1)
+    # One thread each: queries and what is embedded beside them then share no core. The process of the
+    # background is started by its thread, and inherits the low priority of that.
+    return Apart(name, threads=1)
 
 
 class Background:
