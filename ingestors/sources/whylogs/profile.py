@@ -1,15 +1,17 @@
 """The file format of a whylogs profile: ``WHY1``, then length-delimited protobuf messages.
 
 Read from the published schema (whylogs_messages.proto, whylogs 1.6), by field number: a header of the
-segment, a header of the profile, then for each column a chunk with the components of its metrics. Of sketches
-only the least and greatest value of the quantile sketch (KLL) are taken.
+segment, a header of the profile, then for each column a chunk with the components of its metrics. Of the
+sketches only the one of quantiles (KLL) is read.
 """
 
 from __future__ import annotations
 
 import math
 import struct
+from bisect import bisect_left
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -33,6 +35,8 @@ _COUNTS = {
     "types/string": "string",
     "types/object": "object",
 }
+#: Quantiles that are taken, and the part of the values that lies below each.
+_QUANTILES = {"q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95}
 _MOST_COLUMNS = 20_000
 #: What taking apart bytes that mean something else comes to: places beyond the end, numbers for messages.
 _BROKEN = (IndexError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, OverflowError)
@@ -104,6 +108,7 @@ def _statistics(components: dict[str, float]) -> dict[str, float]:
             found[stat] = components[f"kll/{stat}"]
     values = components.get("kll/n", 0)
     if values:
+        found.update({stat: components[f"kll/{stat}"] for stat in _QUANTILES})
         found["mean"] = components.get("distribution/mean", 0.0)
         if values > 1:
             found["stddev"] = math.sqrt(max(0.0, components.get("distribution/m2", 0.0)) / (values - 1))
@@ -141,21 +146,40 @@ def _components(content: bytes, place: int, paths: dict[int, str]) -> Iterator[t
 
 
 def _quantiles(sketch: bytes) -> Iterator[tuple[str, float]]:
-    """How many values a KLL sketch of doubles has seen, the least and the greatest: they follow the preamble,
-    whose length in words of four bytes comes first, and the offsets of the levels. See Apache DataSketches,
-    kll_sketch_impl.hpp."""
+    """How many values a KLL sketch of doubles has seen, the least, the greatest and its quantiles.
+
+    The preamble, whose length in words of four bytes comes first, is followed by where each level begins, the
+    least and the greatest value, and the items that were kept; one of level ``h`` stands for ``2**h`` values.
+    See Apache DataSketches, kll_sketch_impl.hpp; Z. Karnin, K. Lang and E. Liberty, Optimal Quantile
+    Approximation in Streams, FOCS 2016. Quantiles are whylogs' own: the first item that at least that part
+    of the values comes before.
+    """
     preamble, empty, single = 4 * sketch[0], sketch[3] & 1, sketch[3] & 4
     if empty:
         return
     if single:
         value = struct.unpack_from("<d", sketch, preamble)[0]
         yield from (("kll/n", 1.0), ("kll/min", value), ("kll/max", value))
+        yield from ((f"kll/{stat}", value) for stat in _QUANTILES)
         return
-    levels = sketch[18]
-    least, most = struct.unpack_from("<dd", sketch, preamble + 4 * levels)
-    yield "kll/n", float(struct.unpack_from("<Q", sketch, 8)[0])
-    yield "kll/min", least
-    yield "kll/max", most
+    seen = struct.unpack_from("<Q", sketch, 8)[0]
+    starts = struct.unpack_from(f"<{sketch[18]}I", sketch, preamble)
+    place = preamble + 4 * len(starts)
+    least, most = struct.unpack_from("<dd", sketch, place)
+    yield from (("kll/n", float(seen)), ("kll/min", least), ("kll/max", most))
+    kept = struct.unpack_from(f"<{(len(sketch) - place - 16) // 8}d", sketch, place + 16)
+    ends = (*(start - starts[0] for start in starts[1:]), len(kept))
+    items = sorted(
+        (value, 1 << level)
+        for level, (begin, end) in enumerate(zip((0, *ends), ends, strict=False))
+        for value in kept[begin:end]
+    )
+    before = list(accumulate((weight for _, weight in items), initial=0))
+    if before.pop() != seen:
+        raise ValueError("what a sketch kept is not what it has seen")
+    for stat, part in _QUANTILES.items():
+        first = min(bisect_left(before, int(part * seen)), len(items) - 1)
+        yield f"kll/{stat}", items[first][0]
 
 
 # --- messages --------------------------------------------------------------------------------------------
