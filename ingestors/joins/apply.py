@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from graph_schema.claims import Record
@@ -24,7 +24,7 @@ from ingestors.joins import (
     slots,
     trees,
 )
-from ingestors.joins.rule import Rule
+from ingestors.joins.rule import Outcome, Rule, RuleOfMany
 
 RULES: MappingProxyType[str, Rule] = MappingProxyType(
     {
@@ -45,11 +45,14 @@ RULES: MappingProxyType[str, Rule] = MappingProxyType(
         "bound": bounds.changed,
         "measured": bounds.measured,
         "series": bounds.series,
-        "judged": bounds.judge,
         "repair": repairs.rule,
         "tried": repairs.tried,
     }
 )
+
+#: Rules that read much under a key: they are run for all keys at once, and when the others have come to rest,
+#: for each of these may touch the same key again.
+LATE: MappingProxyType[str, RuleOfMany] = MappingProxyType({"judged": bounds.judge})
 
 #: Keyed claims that are only read: look-up names, and what a rule reads beside its own key.
 PASSIVE = frozenset({"find", "tree_state", "stands", "alert_keys", "families"})
@@ -67,32 +70,48 @@ def apply(tx: Transaction, source: Source, records: Sequence[Record]) -> Written
 
 def derive(tx: Transaction, written: Written) -> None:
     """Run the rules that a write touched, and those that they touch in turn. Counts go into ``written``."""
+    late: dict[str, set[str]] = {}
     for _ in range(_MAX_ROUNDS):
         touched, written.touched = written.touched, []
-        if not touched:
+        groups = _grouped(touched, late)
+        if groups:
+            tx.ahead(groups.keys())
+            outcomes = {place: _rule(place[0])(tx, place[1], touches) for place, touches in groups.items()}
+        elif late:
+            outcomes = {
+                (rule, key): outcome
+                for rule, keys in late.items()
+                for key, outcome in LATE[rule](tx, sorted(keys)).items()
+            }
+            late = {}
+        else:
             return
-        groups = _grouped(touched)
-        tx.ahead(groups.keys())
-        outcomes = {place: _rule(place[0])(tx, place[1], touches) for place, touches in groups.items()}
-        # All at once: what one key's outcome changes for another touches it, and is seen in the next round.
-        written.add(tx.derive({place: each.found for place, each in outcomes.items() if each.found}))
-        concluded = {p: each.concluded for p, each in outcomes.items() if each.concluded is not None}
-        written.add(tx.conclude(concluded))
-        for each in outcomes.values():
-            written.touched.extend(each.also)
+        _take(tx, outcomes, written)
     raise BadClaim("derivation does not come to rest; the claims written last contradict each other")
+
+
+def _take(tx: Transaction, outcomes: Mapping[tuple[str, str], Outcome], written: Written) -> None:
+    # All at once: what one key's outcome changes for another touches it, and is seen in the next round.
+    written.add(tx.derive({place: each.found for place, each in outcomes.items() if each.found}))
+    concluded = {p: each.concluded for p, each in outcomes.items() if each.concluded is not None}
+    written.add(tx.conclude(concluded))
+    for each in outcomes.values():
+        written.touched.extend(each.also)
 
 
 def _rule(name: str) -> Rule:
     rule = RULES.get(name)
     if rule is None:
-        raise BadClaim(f"no rule is called {name!r}; there are {', '.join(sorted(RULES))}")
+        raise BadClaim(f"no rule is called {name!r}; there are {', '.join(sorted({*RULES, *LATE}))}")
     return rule
 
 
-def _grouped(touched: Sequence[Touch]) -> dict[tuple[str, str], list[Touch]]:
+def _grouped(touched: Sequence[Touch], late: dict[str, set[str]]) -> dict[tuple[str, str], list[Touch]]:
+    """What is to be run now, by rule and key. What can wait goes into ``late``."""
     groups: dict[tuple[str, str], list[Touch]] = defaultdict(list)
     for touch in touched:
-        if touch.rule not in PASSIVE:
+        if touch.rule in LATE:
+            late.setdefault(touch.rule, set()).add(touch.key)
+        elif touch.rule not in PASSIVE:
             groups[touch.rule, touch.key].append(touch)
     return groups

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -62,30 +62,50 @@ def series(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
     return Outcome({}, tuple(Touch(JUDGED, each, None, "") for each in keys))
 
 
-def judge(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
-    """The checks of the members in a month, or the incidents of a series."""
-    block, _, name = key.partition(" ")
+def judge(tx: Transaction, keys: Collection[str]) -> dict[str, Outcome]:
+    """The checks of the members in a month, or the incidents of a series. A series is read and judged once,
+    however many of its months are asked about."""
+    blocks: dict[str, list[str]] = defaultdict(list)
+    for key in keys:
+        block, _, name = key.partition(" ")
+        blocks[name].append(block)
+    found: dict[str, Outcome] = {}
+    for name, asked in blocks.items():
+        rows = _judged(tx, name, _INCIDENTS in asked)
+        for block in asked:
+            said = _incidents_said(name, rows) if block == _INCIDENTS else _checks_said(block, rows)
+            found[f"{block} {name}"] = Outcome({}, concluded=said)
+    return found
+
+
+def _judged(tx: Transaction, series: str, incidents: bool) -> list[tuple[Bound, list[_Rated]]]:
+    """Every bound from which something follows, with a series' members as judged by one metric of it."""
+    bounds = [b for b in _bounds(tx, series) if b.metric is not None or (incidents and b.incident)]
+    if not bounds:
+        return []
+    read = _Series(tx, series)
+    return [(bound, row) for bound in bounds for row in _rated(read, bound)]
+
+
+def _checks_said(month: str, rows: Sequence[tuple[Bound, list[_Rated]]]) -> dict[str, list[Claim]]:
+    first, after = _span(month)
     said: dict[str, list[Claim]] = defaultdict(list)
-    bounds, first, after = _bounds(tx, name), 0, 0
-    if block == _INCIDENTS:
-        bounds = [bound for bound in bounds if bound.incident]
-    else:
-        bounds = [bound for bound in bounds if bound.metric is not None]
-        first, after = _span(block)
-    read = _Series(tx, name) if bounds else None
-    for bound in bounds:
-        for rated in _rated(read, bound) if read is not None else ():
-            if block == _INCIDENTS:
-                _add(said, _incidents(name, bound, rated))
-            else:
-                here = [each for each in rated if first <= each.value.at < after]
-                _add(said, ((each.claim.source, c) for each in here for c in _check(bound, each)))
-    return Outcome({}, concluded=said)
+    for bound, row in rows:
+        if bound.metric is None:
+            # It is the check itself that was judged.
+            continue
+        for each in row:
+            if first <= each.value.at < after:
+                said[each.claim.source].extend(_check(bound, each))
+    return said
 
 
-def _add(said: dict[str, list[Claim]], more: Iterator[tuple[str, Claim]]) -> None:
-    for source, claim in more:
-        said[source].append(claim)
+def _incidents_said(series: str, rows: Sequence[tuple[Bound, list[_Rated]]]) -> dict[str, list[Claim]]:
+    said: dict[str, list[Claim]] = defaultdict(list)
+    for bound, row in rows:
+        for source, claim in _incidents(series, bound, row) if bound.incident else ():
+            said[source].append(claim)
+    return said
 
 
 class _Rated(NamedTuple):

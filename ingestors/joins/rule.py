@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from graph_schema.claims import Claim
@@ -34,3 +34,6 @@ def ref_of(claim: KeyedClaim) -> str:
 
 Rule = Callable[[Transaction, str, Sequence[Touch]], Outcome]
 """``rule(tx, key, touches)``: reads claims through ``tx``, writes nothing. ``touches`` tell what changed."""
+
+RuleOfMany = Callable[[Transaction, Collection[str]], Mapping[str, Outcome]]
+"""A rule that answers all its keys at once, for what it reads is the same for many; by key."""

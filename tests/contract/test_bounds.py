@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from graph_schema.claims import Claim, Names, Record
 from graph_schema.edges import EdgeKind
 from graph_schema.kinds import NodeKind
-from graph_schema.store import GraphStore
+from graph_schema.store import GraphStore, KeyedClaim, Transaction
 from graph_schema.values import NOW, Filter, Node
-from ingestors import series
+from ingestors import joins, series
 from ingestors.bounds import Bound
 from ingestors.settling import settle
 from ingestors.subjects import checked_by
@@ -240,6 +240,37 @@ def test_any_order_gives_the_same_graph(fresh: Fresh, engine: str, orders: int) 
         assert len(incidents(store)) == 3 and len(statuses(store)) == 6
 
     assert len(digests) == 1
+
+
+class Noted:
+    """A transaction that notes which series are read from end to end."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+        self.whole: list[str] = []
+
+    def keyed(self, rule: str, key: str, **window: Any) -> list[KeyedClaim]:
+        if rule == series.SERIES and window == {"role": "member"}:
+            self.whole.append(key)
+        return self._tx.keyed(rule, key, **window)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tx, name)
+
+
+def test_a_series_is_read_once_for_what_is_written_at_once(store: GraphStore) -> None:
+    settle(store, [AUC, LAST])
+    fill(store, [0.8] * 40)
+
+    def work(tx: Transaction) -> list[str]:
+        noted = Noted(tx)
+        joins.apply(cast(Transaction, noted), TRACKING, [*trained(2, 0.6), *trained(41, 0.6)])
+        return noted.whole
+
+    whole = store.transact(work)
+
+    assert whole == [MODEL]
+    assert statuses(store)["v41"] == "FAILED"
 
 
 def test_written_again_nothing_changes(store: GraphStore) -> None:
