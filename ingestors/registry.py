@@ -105,6 +105,11 @@ def checked(config: Mapping[str, Any], base_dir: Path) -> SourceConfig:
     except BadInput as problem:
         raise BadInput(f"{where}: since: {problem}") from None
     if model.every is not None:
+        if not found.pulls:
+            raise BadInput(
+                f"{where}: every: a source of type {type_name!r} is pushed to, and there is nothing to pull; "
+                "take every out"
+            )
         try:
             parse_every(model.every)
         except BadInput as problem:

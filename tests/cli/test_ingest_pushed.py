@@ -45,11 +45,8 @@ def test_it_says_where_to_send_to(kinlore: Kinlore) -> None:
     assert "bell: 0 items" in outcome.out
 
 
-def test_nothing_is_missed_where_there_is_nothing_to_pull(kinlore: Kinlore, folder: Path) -> None:
+def test_nothing_is_missed_where_there_is_nothing_to_pull(kinlore: Kinlore) -> None:
     """Before there is a graph, and after."""
-    settings = folder / "kinlore.toml"
-    settings.write_text(f'{BELL}every = "5m"\n', encoding="utf-8")
-
     shown = [kinlore("sources")]
     ring("a")
     shown.append(kinlore("sources"))
@@ -58,6 +55,18 @@ def test_nothing_is_missed_where_there_is_nothing_to_pull(kinlore: Kinlore, fold
         assert each.code == 0
         assert "pushed" in each.out
         assert "nothing pulls it" not in each.err
+
+
+def test_a_schedule_for_it_is_refused_in_one_line(kinlore: Kinlore, folder: Path) -> None:
+    (folder / "kinlore.toml").write_text(f'{BELL}every = "5m"\n', encoding="utf-8")
+
+    outcome = kinlore("sources")
+
+    assert outcome.code == 2 and not outcome.out
+    assert outcome.err == (
+        "kinlore: kinlore.toml: source 'bell': every: a source of type 'bell' is pushed to, and there is "
+        "nothing to pull; take every out\n"
+    )
 
 
 def test_what_waits_is_applied(kinlore: Kinlore) -> None:

@@ -88,3 +88,12 @@ def test_it_is_checked_with_the_settings(tmp_path: Path) -> None:
     assert registry.checked({**table, "every": "0 3 * * *"}, tmp_path).every == "0 3 * * *"
     with pytest.raises(BadInput, match="source 'code': every: '5x' is no interval; allowed are"):
         registry.checked({**table, "every": "5x"}, tmp_path)
+
+
+@pytest.mark.parametrize("type_name", ["openlineage", "alertmanager", "events"])
+def test_what_is_only_pushed_to_takes_none(tmp_path: Path, type_name: str) -> None:
+    table = {"type": type_name, "name": "theirs"}
+
+    assert registry.checked(table, tmp_path).every is None
+    with pytest.raises(BadInput, match=r"source 'theirs': every: a .* pushed to, and there is nothing"):
+        registry.checked({**table, "every": "5m"}, tmp_path)
