@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -27,6 +27,37 @@ class Commit(msgspec.Struct, frozen=True):
     authored: int
     committed: int
     message: str
+
+
+#: Paths that a commit is told with: all of its files, or of more the folders that hold them. A path that is
+#: longer than so many characters is counted, and not told.
+MAX_PATHS, _LONGEST_PATH = 50, 500
+
+
+class Touched(msgspec.Struct, frozen=True):
+    """What a commit touched: ``count`` files. ``files`` has all of them where they are at most
+    :data:`MAX_PATHS`; else ``folders`` has as many levels of their folders as are at most so many."""
+
+    count: int
+    files: list[str]
+    folders: list[str]
+
+
+def touched(paths: Iterable[str]) -> Touched:
+    """The paths of a commit's files, in short."""
+    files = sorted(set(paths))
+    count = len(files)
+    files = [path for path in files if len(path) <= _LONGEST_PATH]
+    if count <= MAX_PATHS:
+        return Touched(count, files, [])
+    parts = [path.split("/")[:-1] for path in files]
+    folders: set[str] = set()
+    for depth in range(1, max(map(len, parts), default=0) + 1):
+        deeper = {"/".join(folder[:depth] or ".") + "/" for folder in parts}
+        if len(deeper) > MAX_PATHS:
+            break
+        folders = deeper
+    return Touched(count, [], sorted(folders))
 
 
 def parse_commit(sha: str, content: bytes) -> Commit | None:
@@ -117,3 +148,24 @@ def raw_changes(told: bytes, pairs: Sequence[tuple[str, str]]) -> Iterator[list[
     while place < len(pairs):
         yield []
         place += 1
+
+
+def raw_touched(told: bytes) -> Iterator[tuple[str, list[str]]]:
+    """Read ``diff-tree --stdin --raw -z`` of single commits: (commit id, paths). What changes nothing is left
+    out, and so is a commit with several parents."""
+    sha = ""
+    paths: list[str] = []
+    at = 0
+    while at < len(told):
+        end = told.index(b"\0", at)
+        if told[at : at + 1] == b":":
+            stop = told.index(b"\0", end + 1)
+            paths.append(told[end + 1 : stop].decode("utf-8", "replace"))
+            at = stop + 1
+            continue
+        if sha:
+            yield sha, paths
+        sha, paths = told[at:end].decode("ascii", "replace"), []
+        at = end + 1
+    if sha:
+        yield sha, paths

@@ -18,7 +18,16 @@ from pydantic import Field, model_validator
 from graph_schema import normalise
 from graph_schema.errors import BadInput
 from ingestors.git_command import run_git
-from ingestors.git_format import Change, Commit, batch, parse_commit, raw_changes
+from ingestors.git_format import (
+    Change,
+    Commit,
+    Touched,
+    batch,
+    parse_commit,
+    raw_changes,
+    raw_touched,
+    touched,
+)
 from ingestors.http import shown
 from ingestors.paths import LocalPath
 from ingestors.source import SourceConfig, SourceError, Unreachable
@@ -219,6 +228,21 @@ class GitRepository:
                 stdin="".join(f"{old} {new}\n" for old, new in chunk).encode(),
             )  # fmt: skip
             yield from raw_changes(told, chunk)
+
+    def touched(self, shas: Sequence[str]) -> dict[str, Touched]:
+        """What each of these commits changed against its parent; nothing of a merge, of a commit whose
+        parents were not fetched, and where the trees were not."""
+        cut = self.shallow()
+        asked = "\n".join([*(sha for sha in shas if sha not in cut), ""]).encode()
+        try:
+            told = self._run(
+                "diff-tree", "--stdin", "-r", "--root", "-z", "--raw", "--no-renames", "--no-ext-diff",
+                "--no-textconv", "--end-of-options",
+                stdin=asked,
+            )  # fmt: skip
+        except SourceError:
+            return {}
+        return {sha: touched(paths) for sha, paths in raw_touched(told)}
 
     def empty_tree(self) -> str:
         """The id of the tree with nothing in it, made known to this repository's hash."""

@@ -14,7 +14,7 @@ from graph_schema.identifiers import identifier
 from graph_schema.kinds import NodeKind
 from graph_schema.times import Micros, checked, format_time, parse_time
 from graph_schema.wording import counted
-from ingestors.git_format import Commit
+from ingestors.git_format import Commit, Touched
 from ingestors.git_objects import GitConfig, GitRepository, Ref, open_repository
 from ingestors.source import Discovered, Item, Pulled, Source, SourceError
 
@@ -61,9 +61,16 @@ class GitSource(Source):
         for start in range(done, len(commits), _PAGE):
             chunk = commits[start : start + _PAGE]
             parents = dict(chunk)
+            shas = [sha for sha, _ in chunk]
+            touched = repository.touched(shas)
             items = [
-                Item(commit.sha, "commit", now, _commit_data(commit, parents[commit.sha], summary.data))
-                for commit in repository.commits([sha for sha, _ in chunk])
+                Item(
+                    commit.sha,
+                    "commit",
+                    now,
+                    _commit_data(commit, parents[commit.sha], summary.data, touched.get(commit.sha)),
+                )
+                for commit in repository.commits(shas)
             ]
             yield Pulled(
                 items, {"choice": choice, "refs": before, "target": tips, "done": start + len(chunk)}, total
@@ -92,6 +99,7 @@ class GitSource(Source):
             "message": message,
             "createdAt": at,
             "url": _web(data["repository"], "commit", item.key),
+            **{key: data.get(key) for key in ("files", "folders", "fileCount")},
         }
         claims: list[Claim] = [
             Names(NodeKind.COMMIT, (sha,)),
@@ -174,9 +182,17 @@ def _short(name: str) -> str:
     return name
 
 
-def _commit_data(commit: Commit, parents: Sequence[str], repository: Mapping[str, Any]) -> dict[str, Any]:
+def _commit_data(
+    commit: Commit, parents: Sequence[str], repository: Mapping[str, Any], touched: Touched | None
+) -> dict[str, Any]:
     message = commit.message.strip()
+    changed = (
+        {}
+        if touched is None
+        else {"fileCount": touched.count, "files": touched.files, "folders": touched.folders}
+    )
     return {
+        **{key: value for key, value in changed.items() if value},
         "repository": repository["repository"],
         "parents": list(parents),
         "author": commit.author,

@@ -51,6 +51,45 @@ def test_commits_and_their_order(repository: Repository, store: SqliteStore) -> 
     assert home.properties["tags"] == {"v1": repository.head()}
 
 
+def test_what_a_commit_touched_is_told(repository: Repository, store: SqliteStore) -> None:
+    first = repository.commit("One", {"churn/train.py": "1", "README.md": "1"})
+    second = repository.commit("Two", {"churn/train.py": "2"})
+    repository.git("checkout", "--quiet", "-b", "side", first)
+    repository.commit("Side", {"docs/é b.md": "1"})
+    side = repository.head()
+    repository.git("checkout", "--quiet", "main")
+    repository.git("merge", "--quiet", "--no-ff", "-m", "Merge side", "side")
+    merge = repository.head()
+    many = repository.commit("Move", {f"part{n % 60}/sub{n % 4}/f{n}.py": "1" for n in range(120)})
+    deep = repository.commit("Grow", {f"lib/part{n % 3}/f{n}.py": "1" for n in range(60)})
+
+    ingested(store, "git", repository.folder)
+
+    told = {sha: node.properties for sha, node in commits(store).items()}
+    assert told[first]["files"] == ["README.md", "churn/train.py"]
+    assert (told[second]["files"], told[second]["fileCount"]) == (["churn/train.py"], 1)
+    assert told[side]["files"] == ["docs/é b.md"]
+    assert "files" not in told[merge] and "fileCount" not in told[merge]
+    assert told[many]["fileCount"] == 120 and not {"files", "folders"} & told[many].keys()
+    assert told[deep]["folders"] == ["lib/part0/", "lib/part1/", "lib/part2/"]
+
+
+def test_at_the_edge_of_a_shallow_clone_nothing_is_told_of_files(
+    repository: Repository, store: SqliteStore, tmp_path: Path
+) -> None:
+    for number in range(3):
+        repository.commit(f"Commit {number}", {f"f{number}": "1"})
+    subprocess.run(
+        ["git", "clone", "--quiet", "--depth", "2", repository.folder.as_uri(), tmp_path / "shallow"],
+        check=True,
+    )
+
+    ingested(store, "git", tmp_path / "shallow")
+
+    told = {node.name[8:]: node.properties.get("files") for node in commits(store).values()}
+    assert told == {"Commit 2": ["f2"], "Commit 1": None}
+
+
 def test_nothing_new_changes_nothing_even_in_full(repository: Repository, store: SqliteStore) -> None:
     repository.commit("One", {"a": "1"})
     ingested(store, "git", repository.folder)

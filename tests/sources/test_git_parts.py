@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.store.sqlite.store import SqliteStore
-from ingestors.git_format import parse_commit, raw_changes
+from ingestors.git_format import MAX_PATHS, parse_commit, raw_changes, raw_touched, touched
 from ingestors.loop import ingest
 from ingestors.registry import build
 from ingestors.source import Item
@@ -70,3 +70,21 @@ def test_claims_need_nothing_but_the_item() -> None:
 
     assert len(claims) == 4
     assert claims[1].properties["url"] == f"https://gitlab.com/acme/churn/-/commit/{'a' * 40}"  # type: ignore[union-attr]
+
+
+def test_what_many_files_have_in_common_is_told_instead() -> None:
+    few = touched(["b/x.py", "a.py", "b/x.py"])
+    many = touched([f"src/part{n % 5}/f{n}.py" for n in range(MAX_PATHS + 1)] + ["top.py"])
+    long = touched(["a" * 600])
+
+    assert (few.count, few.files, few.folders) == (2, ["a.py", "b/x.py"], [])
+    assert (many.count, many.files) == (MAX_PATHS + 2, [])
+    assert many.folders == ["./", *(f"src/part{n}/" for n in range(5))]
+    assert (long.count, long.files) == (1, [])
+
+
+def test_a_file_that_is_named_like_a_commit_is_a_file() -> None:
+    head, change = b"a" * 40 + b"\0", b":100644 100644 1 2 M\0" + b"b" * 40 + b"\0"
+
+    assert list(raw_touched(head + change)) == [("a" * 40, ["b" * 40])]
+    assert list(raw_touched(b"")) == []
