@@ -36,15 +36,18 @@ class Suggestion:
     remediation: Node
     tried: int = field("Attempts with it that somebody, or the tool that applied them, stands by.")
     worked: int = field("Of these, the ones that worked and did not recur.")
+    closed: int = field(
+        "Of these, the ones that a forge closed and no person confirmed; in lowerBound they count half."
+    )
     lower_bound: float = field("Lower end of the one-sided 95 % Wilson interval of the share that worked.")
     because: str = field("Its record in words, with what speaks against it.")
     failed: int = field("Attempts that did not help, or not for long.")
     unknown: int = field("Attempts of which nobody has said how they ended.")
     suggested: int = field("Attempts that were inferred and nobody confirmed; they count for nothing else.")
     here: str = field(
-        "How it ended on the failure named in on: worked, failed, recurred, unknown or suggested."
+        "How it ended on the failure named in on: worked, closed, failed, recurred, unknown or suggested."
     )
-    verified: bool = field("Whether it is known to have fixed that failure.")
+    verified: bool = field("Whether a person says that it fixed that failure.")
     preconditions: list[str]
     similarity: float = field("Of that failure to the one asked about; 1 where it is that one.")
     score: float = field("similarity × lowerBound.")

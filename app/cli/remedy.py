@@ -34,8 +34,9 @@ _FEEDBACK = """mutation($id: ID, $text: String, $thing: ID!, $relevant: Boolean,
 }"""
 _LIST = """query($id: ID, $text: String, $first: Int!) { remediations(id: $id, text: $text, first: $first) {
   noPrecedent semantic related { id name kind }
-  suggestions { remediation { id name properties } tried worked failed unknown suggested lowerBound here
-                verified because preconditions similarity score on { id name } attempts { id properties } }
+  suggestions { remediation { id name properties } tried worked closed failed unknown suggested lowerBound
+                here verified because preconditions similarity score on { id name }
+                attempts { id properties } }
 } }"""
 _ALL = """query($after: String) { find(kind: REMEDIATION, first: 200, after: $after) {
   nodes { id name properties } pageInfo { hasNextPage endCursor }
@@ -256,9 +257,10 @@ def show(found: dict[str, Any]) -> None:
             click.echo(f"  on {clean(each['on']['name'])} ({each['similarity']:.0%} alike)")
         for condition in each["preconditions"]:
             click.echo(f"  if {clean(condition)}")
-        if each["here"] == "suggested":
-            for inferred in each["attempts"]:
-                click.echo(f"  confirm it with: kinlore remedy confirm {clean(inferred['id'])}")
+        if each["here"] in ("suggested", "closed"):
+            for attempted in each["attempts"]:
+                if attempted["properties"].get("state") != "confirmed":
+                    click.echo(f"  confirm it with: kinlore remedy confirm {clean(attempted['id'])}")
     if found["related"]:
         say("related, no known fix:")
         for node in found["related"]:
@@ -276,6 +278,8 @@ def _recorded(made: dict[str, Any], as_json: bool) -> int:
         click.echo(f"{clean(made['remediation']['name'])}  {clean(made['remediation']['id'])}")
     else:
         outcome = tried["properties"].get("outcome", "unknown")
+        if outcome == "worked" and tried["properties"].get("recurred"):
+            outcome = "worked, and the failure came back"
         state = tried["properties"].get("state")
         how = "rejected" if state == "rejected" else outcome
         click.echo(f"{clean(made['remediation']['name'])}: {how}  {clean(tried['id'])}")

@@ -11,17 +11,20 @@ import click
 
 from app.cli.console import age, clean, options, print_json, say
 from app.cli.kinds import KIND, kind_names
+from graph_schema.wording import clipped
 
 QUERY = """query($id: ID, $text: String, $kinds: [NodeKind!], $first: Int) {
   similar(id: $id, text: $text, kinds: $kinds, first: $first) {
     matches { node { id kind name createdAt url properties } probability sameProject
       shared { kind text weight node { id name } }
       differs { path left right weight }
-      remediations { remediation { id name } tried worked lowerBound because here verified } }
+      remediations { remediation { id name } tried worked closed lowerBound because here verified } }
     noPrecedent semantic because
   }
 }"""
 _SHOWN = 3
+#: Characters of a remediation with its record, so that a line is none wider than a screen.
+_FIX = 86
 
 
 @click.command()
@@ -92,7 +95,7 @@ def _match(number: int, match: Mapping[str, Any], *, of_text: bool) -> Iterator[
 
 def _block(name: str, lines: list[str]) -> Iterator[str]:
     for place, line in enumerate(lines[:_SHOWN]):
-        yield f"   {name if place == 0 else '':<8} {line[:88]}"
+        yield f"   {name if place == 0 else '':<8} {clipped(line, _FIX + 2)}"
 
 
 def when(node: Mapping[str, Any]) -> str:
@@ -127,8 +130,11 @@ def _value(value: Any) -> str:
 
 
 def fix(each: Mapping[str, Any]) -> str:
-    """``Cast to float32: worked 2 of 3``."""
-    name = clean(each["remediation"]["name"])[:60]
-    if each["tried"]:
-        return f"{name}: worked {each['worked']} of {each['tried']}"
-    return f"{name}: {clean(each['because'])}"
+    """``Cast to float32: worked 2 of 3``, and how many of these only a forge speaks for."""
+    name = clean(each["remediation"]["name"])
+    if not each["tried"]:
+        return f"{clipped(name, 60)}: {clean(each['because'])}"
+    record = f"worked {each['worked']} of {each['tried']}"
+    if each["closed"]:
+        record += f" ({each['closed']} closed by the forge, not confirmed)"
+    return f"{clipped(name, _FIX - len(record))}: {record}"

@@ -90,6 +90,7 @@ def _here(config: str | None, run: str, wait: float) -> dict[str, Any]:
                 "remediation": {"name": each.remediation.name},
                 "tried": each.tried,
                 "worked": each.worked,
+                "closed": each.closed,
                 "because": each.because,
             }
             for each in fixes

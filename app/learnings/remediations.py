@@ -1,7 +1,9 @@
 """What was tried on failures, how it went, and what to suggest.
 
 A remediation's *record* is that of all attempts with it that anybody may stand by: worked, failed, unknown.
-What worked and recurred did not work. Inferred attempts count for nothing until somebody confirms them.
+What worked and recurred did not work. Inferred attempts count for nothing until somebody confirms them. Where
+only a forge says that it worked, by closing the incident with the change, that is half an attempt: nobody has
+looked, and the other half comes with the word of a person.
 
 Its strength is the lower end of the one-sided 95 % Wilson score interval (E. B. Wilson, 1927) of its share
 of successes: 1 of 1 is .27, 2 of 3 is .25, 8 of 10 is .54. Few successes promise little, and one failure
@@ -24,11 +26,16 @@ from graph_schema.wording import counted
 
 #: Quantile of the normal distribution for a one-sided bound at 95 %.
 Z = 1.6449
+#: What a success counts that only the forge tells of, of one that a person saw.
+CLOSED = 0.5
+#: What is said of such a success wherever it is counted.
+CLOSED_BY_FORGE = "closed by the forge, not confirmed by a person"
 
 
 class TrackRecord(msgspec.Struct, frozen=True):
     """How attempts went. ``tried`` counts those that stand, ``recurred`` those among the failed that had
-    worked at first, ``suggested`` those that were inferred and nobody confirmed; they are in no other count.
+    worked at first, ``closed`` those among the worked that a forge closed and no person confirmed,
+    ``suggested`` those that were inferred and nobody confirmed; they are in no other count.
     """
 
     worked: int = 0
@@ -36,6 +43,7 @@ class TrackRecord(msgspec.Struct, frozen=True):
     unknown: int = 0
     recurred: int = 0
     suggested: int = 0
+    closed: int = 0
 
     @property
     def tried(self) -> int:
@@ -45,10 +53,11 @@ class TrackRecord(msgspec.Struct, frozen=True):
     @property
     def lower_bound(self) -> float:
         """Lower bound of the share of successes, 0 to 1; unknown outcomes do not count."""
-        return wilson(self.worked, self.worked + self.failed)
+        worked = self.worked - (1 - CLOSED) * self.closed
+        return wilson(worked, worked + self.failed)
 
 
-def wilson(successes: int, trials: int) -> float:
+def wilson(successes: float, trials: float) -> float:
     """Lower end of the one-sided 95 % Wilson score interval; 0 without trials."""
     if trials == 0:
         return 0.0
@@ -60,7 +69,7 @@ def wilson(successes: int, trials: int) -> float:
 
 def track_record(attempts: Iterable[Mapping[str, Any]]) -> TrackRecord:
     """The record of attempts, from their properties. Pure."""
-    worked = failed = unknown = recurred = suggested = 0
+    worked = failed = unknown = recurred = suggested = closed = 0
     for each in attempts:
         if each.get("state") == "suggested":
             suggested += 1
@@ -72,18 +81,26 @@ def track_record(attempts: Iterable[Mapping[str, Any]]) -> TrackRecord:
                 failed += 1
             else:
                 worked += 1
+                closed += is_closed(each)
         elif each.get("outcome") == "failed":
             failed += 1
         else:
             unknown += 1
-    return TrackRecord(worked, failed, unknown, recurred, suggested)
+    return TrackRecord(worked, failed, unknown, recurred, suggested, closed)
+
+
+def is_closed(attempt: Mapping[str, Any]) -> bool:
+    """Whether only a forge says that it worked: the incident was closed with the change, and no person has
+    said more."""
+    return attempt.get("origin") == "change" and attempt.get("state") != "confirmed"
 
 
 class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
-    """A remediation for a failure, and its record over all failures. ``tried`` and ``worked`` count attempts;
-    ``lower_bound`` is that of the share that worked; ``similarity`` is that of the failure ``on`` which it
-    was used to the one asked about (1 where it is that one); ``score`` is similarity × lower bound.
-    ``here``: outcome of the last attempt on that failure, ``suggested`` where nobody confirmed it.
+    """A remediation for a failure, and its record over all failures. ``tried`` and ``worked`` count attempts,
+    ``closed`` those of the latter that only a forge speaks for; ``lower_bound`` is that of the share that
+    worked; ``similarity`` is that of the failure ``on`` which it was used to the one asked about (1 where it
+    is that one); ``score`` is similarity × lower bound. ``here``: outcome of the last attempt on that
+    failure, see :func:`outcome_of`; ``verified``: that it worked there, as a person says.
     """
 
     remediation: Node
@@ -94,6 +111,7 @@ class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
     failed: int = 0
     unknown: int = 0
     suggested: int = 0
+    closed: int = 0
     here: str = "unknown"
     verified: bool = False
     preconditions: tuple[str, ...] = ()
@@ -167,6 +185,7 @@ def _suggestion(
         failed=record.failed,
         unknown=record.unknown,
         suggested=record.suggested,
+        closed=record.closed,
         here=outcome,
         verified=outcome == "worked",
         preconditions=tuple(map(str, preconditions)) if isinstance(preconditions, list) else (),
@@ -176,25 +195,32 @@ def _suggestion(
 
 
 def outcome_of(attempt: Mapping[str, Any]) -> str:
-    """``worked``, ``failed``, ``unknown``; ``recurred`` where it worked and did not last; ``suggested`` and
-    ``rejected`` for what was inferred and not, or not at all, believed."""
+    """``worked``, ``failed``, ``unknown``; ``closed`` where it worked as far as the forge knows; ``recurred``
+    where it worked and did not last; ``suggested`` and ``rejected`` for what was inferred and not, or not at
+    all, believed."""
     state = attempt.get("state")
     if state in ("suggested", "rejected"):
         return str(state)
     if attempt.get("outcome") == "worked" and attempt.get("recurred"):
         return "recurred"
     said = attempt.get("outcome")
+    if said == "worked" and is_closed(attempt):
+        return "closed"
     return said if said in ("worked", "failed") else "unknown"
 
 
 def _weight(attempt: Node) -> int:
     # Of several uses on one failure, one with a known end tells more than one without.
-    return {"rejected": 0, "suggested": 1, "unknown": 2}.get(outcome_of(attempt.properties), 3)
+    known = {"rejected": 0, "suggested": 1, "unknown": 2, "closed": 3}
+    return known.get(outcome_of(attempt.properties), 4)
 
 
 def because(record: TrackRecord, last: Mapping[str, Any], there: str = "there") -> str:
     """The record in words, with what speaks against it. ``last`` is the attempt ``there``."""
     parts = [f"tried {record.tried}×, worked {record.worked}×"] if record.tried else []
+    if record.closed:
+        of_these = "" if record.closed == record.worked == 1 else f"{record.closed} of these "
+        parts.append(f"{of_these}{CLOSED_BY_FORGE}")
     if record.failed:
         parts.append(f"failed {record.failed}×")
     if record.recurred:
@@ -203,27 +229,27 @@ def because(record: TrackRecord, last: Mapping[str, Any], there: str = "there") 
         parts.append(f"{counted(record.unknown, 'outcome')} not known")
     if record.suggested:
         parts.append(f"{record.suggested} inferred and not confirmed")
-    here = outcome_of(last)
+    by = last.get("verifiedBy") or last.get("by")
     told = {
-        "worked": f"it worked {there}",
+        "worked": f"it worked {there}" + (f", as {by} says" if by else ""),
+        "closed": f"{last.get('closedBy') or 'the forge'} closed the incident with it {there}",
         "failed": f"it did not help {there}",
         "recurred": f"it helped {there} for a while only",
         "suggested": str(last.get("inferredFrom") or f"inferred {there}, not confirmed"),
-    }.get(here)
-    if told is not None:
-        parts.append(told)
-    if here == "worked":
-        by = last.get("verifiedBy") or last.get("by")
-        parts.append(f"as {by} says" if by and last.get("origin") != "change" else str(by or "recorded"))
-    return ", ".join(parts)
+    }.get(outcome_of(last))
+    return ", ".join([*parts, told] if told is not None else parts)
 
 
 def _order(each: Suggestion) -> tuple[Any, ...]:
     return (not each.verified, -each.score, -each.worked, each.remediation.name, each.remediation.id)
 
 
+#: Ends of an attempt after which a fix is known.
+_CURED = ("worked", "closed")
+
+
 class Recommended(msgspec.Struct, frozen=True, kw_only=True):
-    """What to try. ``related`` are alike failures without a verified fix: no fix is known for them."""
+    """What to try. ``related`` are alike failures that neither a person nor a forge calls fixed."""
 
     suggestions: list[Suggestion]
     related: list[Node]
@@ -278,7 +304,7 @@ def recommended(
         for each in best.values()
     ]
     told.sort(key=lambda each: (each.remediation.handle in refuted, *_order(each)))
-    cured = {handle for handle, made in found.items() if any(each.verified for each in made)}
+    cured = {handle for handle, made in found.items() if any(each.here in _CURED for each in made)}
     related = [
         nodes[handle]
         for handle, _ in alike

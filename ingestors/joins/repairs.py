@@ -1,7 +1,7 @@
 """A merged change that says it fixes an incident is an attempt at it; whether it worked, the incident tells.
 
 It worked as far as can be told if the incident was closed with the change or after it, and is closed still.
-That a person looked is not said: ``verifiedBy`` names the forge.
+No person has looked: nobody verified it, and ``closedBy`` names the forge.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _attempt(incident: str, change: KeyedClaim, ended: Micros | None) -> list[Cl
         "createdAt": at,
         "origin": "change",
         **({"by": change.data["by"]} if change.data.get("by") else {}),
-        **({"verifiedBy": f"{forge}: the incident was closed with the change"} if worked else {}),
+        **({"closedBy": forge} if worked else {}),
     }
     return [
         Names(NodeKind.REMEDIATION, (remediation,)),

@@ -9,6 +9,7 @@ import pytest
 from app.container import Container
 from tests.api.conftest import run
 from tests.cli.conftest import Kinlore
+from tests.unit.ingestors_joins.test_repairs import INCIDENT, change, incident, tell
 
 
 @pytest.fixture(autouse=True)
@@ -39,13 +40,33 @@ def test_a_person_s_word_on_an_attempt(kinlore: Kinlore) -> None:
     attempt = made["attempt"]["id"]
 
     confirmed = kinlore("remedy", "confirm", attempt, "--outcome", "worked", "--recurred")
-    assert confirmed.out == f"Restart: worked  {attempt}\n"
+    assert confirmed.out == f"Restart: worked, and the failure came back  {attempt}\n"
     assert "worked 0×, failed 1×" in kinlore("remedy", "list", run(1)).out
 
     rejected = kinlore("remedy", "confirm", attempt, "--reject")
     assert "rejected" in rejected.out
     assert kinlore("remedy", "list", run(1)).err == "no precedent\n"
     assert kinlore("remedy", "confirm", attempt, "--reject", "--recurred").code == 2
+
+
+def test_what_a_forge_closed_is_shown_as_that_until_somebody_confirms_it(
+    kinlore: Kinlore, graph: Container
+) -> None:
+    tell(graph.store, [change(), incident()])
+
+    shown = kinlore("remedy", "list", INCIDENT)
+
+    lines = shown.out.splitlines()
+    assert lines[0] == "· Scale the input"
+    assert lines[1].startswith(
+        "  tried 1×, worked 1×, closed by the forge, not confirmed by a person, github"
+    )
+    assert lines[1].endswith("(by its record it helps in at least 16%)")
+    attempt = lines[2].removeprefix("  confirm it with: kinlore remedy confirm ")
+    assert kinlore("remedy", "confirm", attempt, "--by", "ada").code == 0
+    lines = kinlore("remedy", "list", INCIDENT).out.splitlines()
+    assert lines[0] == "✓ Scale the input" and len(lines) == 2
+    assert lines[1].startswith("  tried 1×, worked 1×, it worked here, as ada says (")
 
 
 def test_feedback(kinlore: Kinlore) -> None:

@@ -63,7 +63,7 @@ def test_every_order_gives_the_same(fresh: Fresh, engine: str) -> None:
     assert len(digests) == 1
     one, other = attempts(store)
     assert one.properties["outcome"] == other.properties["outcome"] == "worked"
-    assert one.properties["verifiedBy"] == "github: the incident was closed with the change"
+    assert one.properties["closedBy"] == "github" and "verifiedBy" not in one.properties
     (handle,) = store.resolve(INCIDENT)
     steps = store.expand([handle], Direction.DOWNSTREAM, [EdgeKind.TRIED]).steps
     assert {step.dst for step in steps} == {one.handle, other.handle}
@@ -75,7 +75,7 @@ def test_what_is_open_still_has_an_unknown_outcome(store: GraphStore) -> None:
 
     (attempt,) = attempts(store)
     assert attempt.properties["outcome"] == "unknown"
-    assert "verifiedBy" not in attempt.properties
+    assert "closedBy" not in attempt.properties
 
     tell(store, [incident(ended=6 * HOUR)], version=2)
 

@@ -8,7 +8,7 @@ import pytest
 
 from app.learnings.feedback import Impression, Judgement, Shown
 from app.learnings.learning import LEAST, Example, adjusted, contributions, examples, learn, score
-from app.learnings.remediations import TrackRecord, because, track_record, wilson
+from app.learnings.remediations import TrackRecord, because, outcome_of, track_record, wilson
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,34 @@ def test_what_recurred_failed_and_what_nobody_confirmed_does_not_count() -> None
     told = because(record, {"outcome": "failed"})
     assert "tried 5×, worked 1×, failed 2×, of these 1 recurred" in told
     assert told.endswith("1 inferred and not confirmed, it did not help there")
+
+
+CLOSED = {"outcome": "worked", "origin": "change", "closedBy": "github"}
+
+
+def test_what_only_a_forge_closed_is_said_to_be_so_and_weighs_half() -> None:
+    closed, seen = track_record([CLOSED]), track_record([{"outcome": "worked", "origin": "recorded"}])
+
+    assert (closed.tried, closed.worked, closed.closed) == (1, 1, 1)
+    assert 0 < closed.lower_bound == wilson(0.5, 0.5) < seen.lower_bound
+    assert because(closed, CLOSED) == (
+        "tried 1×, worked 1×, closed by the forge, not confirmed by a person, "
+        "github closed the incident with it there"
+    )
+    both = track_record([CLOSED, {"outcome": "worked"}])
+    assert "worked 2×, 1 of these closed by the forge" in because(both, {"outcome": "worked", "by": "ada"})
+
+
+def test_a_person_s_word_makes_it_a_whole_one() -> None:
+    confirmed = {**CLOSED, "state": "confirmed", "verifiedBy": "ada"}
+
+    record = track_record([confirmed])
+
+    assert record == TrackRecord(worked=1)
+    assert because(record, confirmed) == "tried 1×, worked 1×, it worked there, as ada says"
+    assert (outcome_of(confirmed), outcome_of(CLOSED)) == ("worked", "closed")
+    assert outcome_of({**CLOSED, "outcome": "unknown"}) == "unknown"
+    assert track_record([{**CLOSED, "recurred": True}]) == TrackRecord(failed=1, recurred=1)
 
 
 def judged(count: int, seed: int, telling: str) -> list[Example]:
