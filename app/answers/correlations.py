@@ -1,7 +1,7 @@
 """What goes with failure: facts over-represented among failures, with exact tests corrected for their number.
 
-Pure over values. Nothing here is a cause: two facts that come together are both found, and so is what merely
-comes with the cause. Each finding says how often it did *not* go with failure.
+Pure over values. Nothing here is a cause: what merely comes with the cause is found as well. Each finding
+says how often it did *not* go with failure, and what else was found of which nothing is left beside it.
 
 The test is Fisher's exact test, one-sided: with ``N`` subjects of which ``K`` failed and ``n`` bear the fact,
 the probability of at least ``k`` failures among these is the upper tail of the hypergeometric distribution
@@ -13,7 +13,7 @@ Statistics 29 (2001): they hold however the tests depend on each other, and here
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -22,6 +22,10 @@ from numpy.typing import NDArray
 
 #: Expected share of false findings among all that are shown, at most.
 LEVEL = 0.05
+#: A fact that chance explains as well as this, beside a clearer one, is confounded with it.
+_LEFT = 0.05
+#: Probabilities that add up to nothing that counts.
+_NOTHING = 1e-15
 #: Subjects that must bear a fact before it is tested: of fewer nothing can be said.
 LEAST = 5
 #: Examples and counter-examples that are named; all are counted.
@@ -55,12 +59,13 @@ class Correlation(msgspec.Struct, frozen=True, kw_only=True):
     """A fact that goes with failure. ``failed`` of ``total`` that bear it failed, ``others_failed`` of
     ``others_total`` that do not.
 
-    ``lift`` is the share of failures among those that bear it, over the share among all. ``p`` is the exact
-    one-sided probability, ``q`` the same adjusted for all tests. ``also`` are facts that exactly the same
-    subjects bear: nothing tells them apart. ``examples`` failed, ``counterexamples`` did not (positions of
-    subjects, in the order given)."""
+    ``facts`` begins with it; those that follow are borne by exactly the same subjects, and nothing tells
+    them apart. ``lift`` is the share of failures among those that bear it, over the share among all. ``p`` is
+    the exact one-sided probability, ``q`` the same adjusted for all tests. ``examples`` failed and
+    ``counterexamples`` did not, as the subjects are called. ``confounded`` were found too, but not among
+    subjects that are alike in this fact: these subjects do not tell which of them matters."""
 
-    fact: Fact
+    facts: tuple[Fact, ...]
     failed: int
     total: int
     others_failed: int
@@ -68,16 +73,46 @@ class Correlation(msgspec.Struct, frozen=True, kw_only=True):
     lift: float
     p: float
     q: float
-    also: tuple[Fact, ...]
     examples: tuple[int, ...]
     counterexamples: tuple[int, ...]
+    confounded: tuple[Correlation, ...] = ()
+
+    @property
+    def fact(self) -> Fact:
+        """What it is told by."""
+        return self.facts[0]
+
+    @property
+    def kind(self) -> str:
+        """``parameter``, ``data``, …"""
+        return self.fact.kind
+
+    @property
+    def name(self) -> str:
+        """``lr``; of data the data set's."""
+        return self.fact.name
+
+    @property
+    def value(self) -> str:
+        """``> 0.5``; of data the version's name."""
+        return self.fact.value
+
+    @property
+    def what(self) -> str:
+        """The fact in words."""
+        return self.fact.text
+
+    @property
+    def also(self) -> list[str]:
+        """What exactly the same subjects bear."""
+        return [fact.text for fact in self.facts[1:]]
 
     @property
     def text(self) -> str:
         """The finding in a sentence that claims no more than was found."""
         with_it = f"{self.failed:,} of {self.total:,}" if self.failed < self.total else f"all {self.total:,}"
         return (
-            f"{self.fact.text} goes with failure: {with_it} failed, of the others "
+            f"{self.what} goes with failure: {with_it} failed, of the others "
             f"{self.others_failed:,} of {self.others_total:,} (lift {self.lift:.1f}, q = {self.q:.2g})"
         )
 
@@ -92,6 +127,7 @@ class Found(msgspec.Struct, frozen=True):
 def correlate(
     failed: Sequence[bool],
     facts: Mapping[Fact, Collection[int]],
+    subjects: Sequence[int] | None = None,
     *,
     level: float = LEVEL,
     least: int = LEAST,
@@ -99,7 +135,8 @@ def correlate(
 ) -> Found:
     """Facts that go with failure more often than chance explains, at the level asked for.
 
-    ``failed`` has one entry a subject; ``facts`` says which subjects (positions) bear each fact. A fact is
+    ``failed`` has one entry a subject; ``facts`` says which subjects (positions) bear each fact; ``subjects``
+    is what they are called in what is found, without it their positions. A fact is
     tested if at least ``least`` subjects bear it, not all do, and it could be found at all: whether it is
     tested depends on how many bear it and how many failed, never on who. Facts of exactly the same subjects
     are one test. ``any_dependence`` chooses the correction, see :func:`adjusted`.
@@ -120,12 +157,13 @@ def correlate(
     hits = [int(outcome[list(members)].sum()) for members, _ in tests]
     p = np.array([tail.of(hit, len(members)) for hit, (members, _) in zip(hits, tests, strict=True)])
     q = adjusted(p, any_dependence=any_dependence)
-    found = [
-        _finding(outcome, members, same, hit, float(p[number]), float(q[number]))
+    called = range(everyone) if subjects is None else subjects
+    found = {
+        _finding(outcome, members, called, same, hit, float(p[number]), float(q[number])): members
         for number, (hit, (members, same)) in enumerate(zip(hits, tests, strict=True))
         if q[number] <= level
-    ]
-    return Found(_clearest(found), len(tests))
+    }
+    return Found(_grouped(_clearest(found), found, outcome, tail), len(tests))
 
 
 class Tail:
@@ -153,9 +191,39 @@ class Tail:
                 self._known[key] = min(1.0, float(np.exp(logs - total).sum()))
         return self._known[key]
 
+    def chances(self, everyone: int, bad: int, drawn: int) -> tuple[int, NDArray[np.float64]]:
+        """The least number of failures that ``drawn`` of so many subjects may have, and the probability of
+        that and of each that follows; ``everyone`` is at most that of these tails."""
+        least = max(0, drawn - (everyone - bad))
+        x = np.arange(least, min(drawn, bad) + 1)
+        ways = self._choose(bad, x) + self._choose(everyone - bad, drawn - x)
+        chances: NDArray[np.float64] = np.exp(ways - self._choose(everyone, np.array([drawn])))
+        counts = np.flatnonzero(chances > _NOTHING)
+        return least + int(counts[0]), chances[counts[0] : counts[-1] + 1]
+
     def _choose(self, n: int, k: NDArray[Any]) -> NDArray[np.float64]:
         chosen: NDArray[np.float64] = self._logs[n] - self._logs[k] - self._logs[n - k]
         return chosen
+
+
+def beside(
+    outcome: NDArray[np.bool_], fact: NDArray[np.bool_], other: NDArray[np.bool_], tail: Tail
+) -> float:
+    """How probable it is that ``fact`` goes with failure as often as it does by chance alone, among subjects
+    that are alike in the ``other`` fact.
+
+    The exact test of several two-by-two tables, one-sided: failures are counted over both strata, where they
+    are independent and hypergeometric each (M. W. Birch, The Detection of Partial Association, I: the 2 × 2
+    Case, Journal of the Royal Statistical Society B 26, 1964).
+    """
+    hits, least, chances = 0, 0, np.ones(1)
+    for stratum in (other, ~other):
+        everyone, bad = int(stratum.sum()), int(outcome[stratum].sum())
+        bearers = fact & stratum
+        hits += int(outcome[bearers].sum())
+        first, more = tail.chances(everyone, bad, int(bearers.sum()))
+        least, chances = least + first, np.convolve(chances, more)
+    return min(1.0, float(chances[max(0, hits - least) :].sum()))
 
 
 def adjusted(p: NDArray[np.float64], *, any_dependence: bool = True) -> NDArray[np.float64]:
@@ -174,11 +242,17 @@ def adjusted(p: NDArray[np.float64], *, any_dependence: bool = True) -> NDArray[
 
 
 def _finding(
-    outcome: NDArray[np.bool_], members: tuple[int, ...], same: Sequence[Fact], hit: int, p: float, q: float
+    outcome: NDArray[np.bool_],
+    members: tuple[int, ...],
+    called: Sequence[int],
+    facts: Sequence[Fact],
+    hit: int,
+    p: float,
+    q: float,
 ) -> Correlation:
     everyone, bad = len(outcome), int(outcome.sum())
     return Correlation(
-        fact=same[0],
+        facts=tuple(facts),
         failed=hit,
         total=len(members),
         others_failed=bad - hit,
@@ -186,18 +260,39 @@ def _finding(
         lift=(hit / len(members)) / (bad / everyone),
         p=p,
         q=q,
-        also=tuple(same[1:]),
-        examples=tuple(m for m in members if outcome[m])[:NAMED],
-        counterexamples=tuple(m for m in members if not outcome[m])[:NAMED],
+        examples=tuple(called[m] for m in members if outcome[m])[:NAMED],
+        counterexamples=tuple(called[m] for m in members if not outcome[m])[:NAMED],
     )
 
 
-def _clearest(found: Sequence[Correlation]) -> list[Correlation]:
+def _grouped(
+    found: Sequence[Correlation],
+    members: Mapping[Correlation, Sequence[int]],
+    outcome: NDArray[np.bool_],
+    tail: Tail,
+) -> list[Correlation]:
+    """Each finding with those that are confounded with it: less clear, and nothing left of them beside it."""
+    borne = {}
+    for each in found:
+        borne[each] = np.zeros(len(outcome), dtype=bool)
+        borne[each][list(members[each])] = True
+    groups: dict[Correlation, list[Correlation]] = {}
+    for each in found:
+        for clearer in groups:
+            if beside(outcome, borne[each], borne[clearer], tail) > _LEFT:
+                groups[clearer].append(each)
+                break
+        else:
+            groups[each] = []
+    return [msgspec.structs.replace(each, confounded=tuple(rest)) for each, rest in groups.items()]
+
+
+def _clearest(found: Iterable[Correlation]) -> list[Correlation]:
     """In order; of thresholds on one number only the clearest."""
     kept: list[Correlation] = []
     cuts: set[tuple[str, str]] = set()
     for each in sorted(found, key=lambda c: (c.p, -c.lift, _fact_order(c.fact))):
-        thresholds = {(fact.kind, fact.name) for fact in (each.fact, *each.also) if fact.cut}
+        thresholds = {(fact.kind, fact.name) for fact in each.facts if fact.cut}
         if each.fact.cut and thresholds & cuts:
             continue
         cuts |= thresholds

@@ -37,7 +37,15 @@ MAX_COST = 1_000_000
 #: Lists whose length ``first`` bounds, with its default.
 _PAGED = {"find": 50, "search": 20, "lineage": 300, "paths": 3, "leaderboard": 100, "correlations": 20}
 #: Lists inside a node. They are short, but a query may go from one to the next.
-_NESTED = {"owners": 4, "tags": 4, "history": 100, "runs": 5, "examples": 3, "counterexamples": 3}
+_NESTED = {
+    "owners": 4,
+    "tags": 4,
+    "history": 100,
+    "runs": 5,
+    "examples": 3,
+    "counterexamples": 3,
+    "confounded": 5,
+}
 
 
 class _Weight(msgspec.Struct, frozen=True):

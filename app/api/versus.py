@@ -13,6 +13,7 @@ from app.answers.measured import measured
 from app.answers.outcomes import outcomes
 from app.answers.repro import Gap, Recipe, Step, recipe
 from app.answers.repro_facts import known_of
+from app.api.execute import batched
 from app.api.fields import Ask, Context
 from app.api.inputs import JSON, DateTime, PropertyFilter
 from app.api.types import Node, described, field
@@ -109,7 +110,9 @@ class Correlations:
     """
 
     findings: list[Correlation]
-    total: int = field("Findings before the cut by first.")
+    total: int = field(
+        "Findings before the cut by first; one that is confounded with another is not counted."
+    )
     subjects: int
     failed: int
     left_out: int
@@ -117,6 +120,27 @@ class Correlations:
     level: float
     complete: bool
     truncated_because: str | None
+
+
+def _fact_nodes(ask: Ask, parents: list[tests.Correlation]) -> list[values.Node | None]:
+    """``Correlation.node``."""
+    nodes = ask.readable(sorted({c.fact.handle for c in parents if c.fact.handle is not None}))
+    return [None if c.fact.handle is None else nodes.get(c.fact.handle) for c in parents]
+
+
+def _examples(ask: Ask, parents: list[tests.Correlation]) -> list[list[values.Node]]:
+    """``Correlation.examples``."""
+    return _listed(ask, [c.examples for c in parents])
+
+
+def _counterexamples(ask: Ask, parents: list[tests.Correlation]) -> list[list[values.Node]]:
+    """``Correlation.counterexamples``."""
+    return _listed(ask, [c.counterexamples for c in parents])
+
+
+def _listed(ask: Ask, groups: list[tuple[int, ...]]) -> list[list[values.Node]]:
+    nodes = ask.readable(sorted({handle for group in groups for handle in group}))
+    return [_of(nodes, group) for group in groups]
 
 
 @described
@@ -130,8 +154,9 @@ class Correlation:
     kind: str = field("parameter, data, model, runtime, setting, job, experiment or commit.")
     name: str
     value: str
-    node: Node | None
-    text: str
+    node: Node | None = batched(_fact_nodes)
+    what: str = field("The fact in words.")
+    text: str = field("The finding in a sentence.")
     failed: int
     total: int
     others_failed: int
@@ -140,8 +165,14 @@ class Correlation:
     p: float
     q: float
     also: list[str] = field("What exactly the same ones bear: nothing tells it apart.")
-    examples: list[Node] = field("Some that bear it and failed, the newest first.")
-    counterexamples: list[Node] = field("Some that bear it and did not fail, the newest first.")
+    confounded: list[Correlation] = field(
+        "What was found too, and is not found among those that are alike in this (exact test, stratified,\n"
+        "at 5 %): they do not tell which of them matters."
+    )
+    examples: list[Node] = batched(_examples, "Some that bear it and failed, the newest first.")
+    counterexamples: list[Node] = batched(
+        _counterexamples, "Some that bear it and did not fail, the newest first."
+    )
 
 
 class BoardAnswer(NamedTuple):
@@ -177,7 +208,7 @@ class RowAnswer(NamedTuple):
 class CorrelationsAnswer(NamedTuple):
     """The values of :class:`Correlations`."""
 
-    findings: list[FindingAnswer]
+    findings: list[tests.Correlation]
     total: int
     subjects: int
     failed: int
@@ -188,26 +219,6 @@ class CorrelationsAnswer(NamedTuple):
     truncated_because: str | None
 
 
-class FindingAnswer(NamedTuple):
-    """The values of :class:`Correlation`."""
-
-    kind: str
-    name: str
-    value: str
-    node: values.Node | None
-    text: str
-    failed: int
-    total: int
-    others_failed: int
-    others_total: int
-    lift: float
-    p: float
-    q: float
-    also: list[str]
-    examples: list[values.Node]
-    counterexamples: list[values.Node]
-
-
 #: The values behind the types, for looking whether they have what the schema promises.
 BEHIND: dict[str, type] = {
     "Leaderboard": BoardAnswer,
@@ -216,7 +227,7 @@ BEHIND: dict[str, type] = {
     "RecipeStep": Step,
     "RecipeGap": Gap,
     "Correlations": CorrelationsAnswer,
-    "Correlation": FindingAnswer,
+    "Correlation": tests.Correlation,
 }
 
 
@@ -295,22 +306,12 @@ def correlations(
         for each in where or ()
     ]
     ended = outcomes(ask.store, kind, filters, known_at=ask.moment.known_at, spaces=ask.spaces)
-    found = tests.correlate(ended.failed, ended.facts, level=level)
+    called = [node.handle for node in ended.subjects]
+    found = tests.correlate(ended.failed, ended.facts, called, level=level)
     shown = found.findings[: _bounded(first, 20, MAX_FINDINGS)]
-    nodes = ask.readable(sorted({c.fact.handle for c in shown if c.fact.handle is not None}))
-    findings = [
-        FindingAnswer(
-            c.fact.kind, c.fact.name, c.fact.value, nodes.get(c.fact.handle or -1),
-            c.text, c.failed, c.total, c.others_failed, c.others_total, c.lift, c.p, c.q,
-            [fact.text for fact in c.also],
-            [ended.subjects[place] for place in c.examples],
-            [ended.subjects[place] for place in c.counterexamples],
-        )
-        for c in shown
-    ]  # fmt: skip
     because = ended.truncated_because
     return CorrelationsAnswer(
-        findings, len(found.findings), len(ended.subjects), sum(ended.failed), ended.left_out, found.tested,
+        shown, len(found.findings), len(ended.subjects), sum(ended.failed), ended.left_out, found.tested,
         level, because is None, because,
     )  # fmt: skip
 

@@ -16,7 +16,8 @@ _QUERY = """query(
 ) {
   correlations(kind: $kind, where: $where, first: $first, level: $level, knownAt: $knownAt) {
     findings {
-      kind name value node { id } text failed total othersFailed othersTotal lift p q also
+      kind name value node { id } what text failed total othersFailed othersTotal lift p q also
+      confounded { kind name value what text failed total p q also node { id } }
       examples { id name } counterexamples { id name }
     }
     total subjects failed leftOut tested level complete truncatedBecause
@@ -71,6 +72,7 @@ def _show(found: dict[str, Any]) -> None:
         click.echo(f"{place}. {_line(each['text'])}")
         for said, names in (
             ("the very same ones", [clean(text) for text in each["also"]]),
+            ("not told apart", [_beside(other) for other in each["confounded"]]),
             ("failed", [clean(node["name"]) for node in each["examples"]]),
             ("did not fail", [clean(node["name"]) for node in each["counterexamples"]]),
         ):
@@ -93,6 +95,11 @@ def _show(found: dict[str, Any]) -> None:
         say(f"{len(found['findings'])} of {counted(found['total'], 'finding')} shown: raise --first")
     if not found["complete"]:
         say(in_options(found["truncatedBecause"]))
+
+
+def _beside(each: dict[str, Any]) -> str:
+    """``data raw.csv@2 (9 of 10)``."""
+    return f"{clean(each['what'])} ({each['failed']:,} of {each['total']:,})"
 
 
 def _left_out(number: int) -> str:

@@ -69,6 +69,7 @@ def test_correlations(kinlore: Kinlore) -> None:
         "1. fast = true goes with failure: 12 of 16 failed, of the others 0 of 24 (lift 2.5,"
     )
     assert rest == [
+        "   not told apart: lr > 6 (12 of 19)",
         "   failed: tried 35, tried 34, tried 33 and 9 more",
         "   did not fail: tried 39, tried 38, tried 37 and 1 more",
     ]

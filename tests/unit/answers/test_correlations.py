@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from fractions import Fraction
+from itertools import combinations
 from math import comb
 
 import numpy as np
 import pytest
 
-from app.answers.correlations import LEVEL, Fact, Tail, adjusted, correlate, facts_of_values
+from app.answers.correlations import LEVEL, Fact, Tail, adjusted, beside, correlate, facts_of_values
 from tests.benchmarks.correlations import fooled, found, runs
 
 SHUFFLES = 400
@@ -82,7 +83,45 @@ def test_facts_of_the_same_runs_are_one_test_and_one_finding() -> None:
 
     (one,) = found.findings
     assert found.tested == 1
-    assert [one.fact.kind, *(fact.kind for fact in one.also)] == ["parameter", "data", "commit"]
+    assert [fact.kind for fact in one.facts] == ["parameter", "data", "commit"]
+    assert one.also == ["data d@1", "commit c0f0add"]
+
+
+def test_what_merely_comes_with_a_clearer_fact_is_confounded_with_it() -> None:
+    failed = [run < 20 for run in range(100)]
+    facts = {lr("= 1"): range(24), Fact("data", "d", "d@1", 8): [*range(2, 24), *range(60, 64)]}
+
+    found = correlate(failed, facts)
+
+    (one,) = found.findings
+    assert found.tested == 2
+    assert one.fact == lr("= 1") and [each.fact.text for each in one.confounded] == ["data d@1"]
+    assert one.confounded[0].q <= LEVEL
+
+
+def test_what_goes_with_other_failures_stands_for_itself() -> None:
+    failed = [run < 20 for run in range(100)]
+    facts = {lr("= 1"): range(12), lr("= 2"): range(12, 20), Fact("data", "d", "d@1", 8): range(4, 16)}
+
+    found = correlate(failed, facts).findings
+
+    assert [each.fact.text for each in found] == ["lr = 1", "data d@1", "lr = 2"]
+    assert not any(each.confounded for each in found)
+
+
+def test_what_is_left_of_a_fact_beside_another_is_exact() -> None:
+    outcome = np.array([1, 1, 0, 1, 0, 0, 0, 1, 1, 0, 0, 0], dtype=bool)
+    fact = np.array([1, 1, 1, 1, 0, 0, 0, 0, 1, 0, 1, 0], dtype=bool)
+    other = np.array([1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0], dtype=bool)
+    hits = int((outcome & fact).sum())
+    ways = as_often = 0
+    for first in combinations(range(6), 3):
+        for second in combinations(range(6, 12), 2):
+            ways += 1
+            as_often += int(fact[[*first, *second]].sum()) >= hits
+
+    assert beside(outcome, fact, other, Tail(12, 5)) == pytest.approx(as_often / ways)
+    assert beside(outcome, other, other, Tail(12, 5)) == 1.0
 
 
 def test_of_thresholds_only_the_clearest() -> None:
