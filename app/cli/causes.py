@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from app.cli.console import clean, options, print_json, say
-from graph_schema.wording import clipped
+from graph_schema.wording import clipped, counted
 
 _QUERY = """query($id: ID!, $first: Int!, $knownAt: DateTime) {
   rootCauses(id: $id, first: $first, knownAt: $knownAt) {
@@ -131,10 +131,12 @@ def _show(found: Mapping[str, Any], named: Mapping[str, Any], whole: bool) -> No
         best = causes[0]
         steps = _steps(best["path"], found["subject"]["id"])
         shown = steps if whole else _short(steps, best["node"]["id"], named)
+        times = _times(steps, best["path"], named)
         for id in shown:
-            _line(id, named, _edge_times(best["path"]), mark=id == best["node"]["id"])
+            _line(id, named, times, mark=id == best["node"]["id"])
         if len(shown) < len(steps):
-            say(f"{len(steps) - len(shown)} steps between are left out: --all shows them")
+            more = len(steps) - len(shown)
+            say(f"{counted(more, 'step')} between left out: --all shows all")
         click.echo()
         for number, cause in enumerate(causes, 1):
             _tell(number, cause, named, whole)
@@ -143,7 +145,8 @@ def _show(found: Mapping[str, Any], named: Mapping[str, Any], whole: bool) -> No
     for each in found["missing"]:
         click.echo(_fitting("Missing: ", each))
     if found["total"] > len(causes):
-        say(f"{found['total'] - len(causes)} less probable ones are not shown: --first shows more")
+        more = found["total"] - len(causes)
+        say(f"{counted(more, 'less probable one')} not shown: --first shows more")
 
 
 def _steps(path: Sequence[Mapping[str, Any]], subject: str) -> list[str]:
@@ -156,7 +159,8 @@ def _steps(path: Sequence[Mapping[str, Any]], subject: str) -> list[str]:
 
 
 def _short(steps: Sequence[str], cause: str, named: Mapping[str, Any]) -> list[str]:
-    """At most six steps: both ends, the cause, and one of each kind in between."""
+    """At most six steps: both ends, the cause, one of each kind in between, and as many more as there is room
+    for."""
     kept = {steps[0], steps[-1], cause}
     kinds = {named["nodes"][id]["kind"] for id in kept if id in named["nodes"]}
     for kind in _KEPT:
@@ -166,6 +170,9 @@ def _short(steps: Sequence[str], cause: str, named: Mapping[str, Any]) -> list[s
         of = [id for id in steps if named["nodes"].get(id, {}).get("kind") == kind]
         if of and len(kept) < _LINES:
             kept.add(min(of, key=lambda id: (_nameless(named["nodes"][id]), of.index(id))))
+    known = [id for id in steps if id in named["nodes"] and id not in kept]
+    known.sort(key=lambda id: _nameless(named["nodes"][id]))
+    kept.update(known[: _LINES - len(kept)])
     return [id for id in steps if id in kept]
 
 
@@ -174,9 +181,20 @@ def _nameless(node: Mapping[str, Any]) -> bool:
     return node["kind"] == "MODEL_VERSION" and str(node["name"]) in str(node["id"])
 
 
-def _edge_times(path: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Since when each thing is where it is on the way: for things of which nobody says when they came."""
-    return {edge["from"]: edge["validFrom"] for edge in path if edge["validFrom"]}
+def _times(
+    steps: Sequence[str], path: Sequence[Mapping[str, Any]], named: Mapping[str, Any]
+) -> dict[str, str]:
+    """When each thing on the way was there, at the latest: as its tool says, or since it is where it is on
+    the way. DVC tells of data with the commit that locks it; what was read before that was there before."""
+    since = {edge["from"]: edge["validFrom"] for edge in path if edge["validFrom"]}
+    times: dict[str, str] = {}
+    latest = ""
+    for id in steps:
+        own = named["nodes"].get(id, {}).get("createdAt") or since.get(id) or ""
+        # Only what is known bounds what lies before it.
+        latest = min(filter(None, (own, since.get(id), latest)), default="")
+        times[id] = latest if own else ""
+    return times
 
 
 def _line(id: str, named: Mapping[str, Any], times: Mapping[str, str], *, mark: bool) -> None:
@@ -186,7 +204,7 @@ def _line(id: str, named: Mapping[str, Any], times: Mapping[str, str], *, mark: 
     if node is None:
         click.echo(f"                  {'':<13} {clean(id)}")
         return
-    when = (node["createdAt"] or times.get(id) or "")[:16].replace("T", " ")
+    when = times.get(id, "")[:16].replace("T", " ")
     tool = next((named["tools"].get(name, name) for name in node["sources"]), "–")
     name = clipped(clean(node["name"]), 44)
     text = f"{when:<16}  {tool:<13} {spelled(node['kind']):<15} {name}"

@@ -1,4 +1,4 @@
-"""What the people of the demo's project wrote down: two incidents, and what they tried on failures."""
+"""What the people of the demo's project wrote down: three incidents, and what they tried on failures."""
 
 from __future__ import annotations
 

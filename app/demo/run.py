@@ -1,12 +1,14 @@
 """The demo: unpacks the recorded project, ingests it for real, and knows what to ask about it.
 
-Everything is what a user would do: the folder that it makes has a clone, a kinlore.toml and a SQLite file.
+Everything is what a user would do: the folder that it makes has a clone, results of checks, a kinlore.toml
+and a SQLite file.
 Only the tracking server is played from its recording.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,6 +65,29 @@ name = "alerts"
 type = "mlflow"
 name = "tracking"
 tracking_uri = "http://tracking.example.com"
+
+[[sources]]
+type = "great_expectations"
+name = "extracts"
+path = "checks/great_expectations"
+
+[[sources]]
+type = "whylogs"
+name = "profiles"
+path = "checks/whylogs"
+
+[[bounds]]
+name = "good enough to ship"
+model = "churn"
+metric = "auc"
+min = 0.7
+
+[[bounds]]
+name = "every price is known"
+check = "churn extracts"
+metric = "monthly.nullFraction"
+max = 0.0
+incident = true
 """
 
 
@@ -85,6 +110,7 @@ def unpack(folder: Path, store: str | None = None) -> Loaded:
     remote = json.loads((_HERE / "manifest.json").read_text(encoding="utf-8"))["remote"]
     _git("clone", "--quiet", str(_HERE / "churn.bundle"), str(project))
     _git("-C", str(project), "remote", "set-url", "origin", remote)
+    shutil.copytree(_HERE / "checks", folder / "checks", dirs_exist_ok=True)
     text = _SETTINGS.format(store=store or "sqlite:///kinlore.db", project=_PROJECT)
     file.write_text(text, encoding="utf-8")
     # Only the password may come from outside: another graph is not the demo's to write to.
@@ -175,6 +201,14 @@ def questions(store: GraphStore) -> list[Question]:
                 "{ suggestions { remediation { name } because } } }",
             )
         )
+    asked.append(
+        Question(
+            "Which runs read data that had failed a check, and could that have been known?",
+            "kinlore checks --failed --downstream Run",
+            '{ checks(status: "FAILED", downstream: RUN) '
+            "{ affected { node { name } check { name } timing because } complete } }",
+        )
+    )
     asked.append(
         Question(
             "Which runs failed, and with what?",

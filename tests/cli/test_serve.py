@@ -129,11 +129,34 @@ def test_demo_serves_answers_its_questions_and_cleans_up(folder: Path) -> None:
         incident = httpx.post(f"{address}/graphql", json={"query": questions[1]["graphql"]}).json()
         assert all(incident["data"].values())
         assert place.exists()
+        latest = next(question for question in questions if question["command"].endswith("causes latest"))
+        body = httpx.post(f"{address}/graphql", json={"query": latest["graphql"]}).json()
+        assert body["data"]["rootCauses"]["candidates"][0]["node"]["name"] == "raw.csv@333a0ce"
 
         assert ended(process, signal.SIGINT) == 0
 
     assert not place.exists()
     assert not list(folder.iterdir()), "nothing is left where one stood"
+
+
+def test_the_demo_s_last_incident_leads_from_the_alert_to_the_commit(kinlore: Kinlore) -> None:
+    """Six lines, each with its time and its tool; and the check that said so before."""
+    assert kinlore("demo", "--no-serve", "--folder", "here").code == 0
+
+    causes = kinlore("--config", "here/kinlore.toml", "causes", "latest").out.splitlines()
+    checks = kinlore("--config", "here/kinlore.toml", "checks", "--failed", "--downstream", "Run").out
+    bound = kinlore("--config", "here/kinlore.toml", "find", "Incident", "--where", "status=OPEN").out
+
+    way = causes[: causes.index("")]
+    assert [line[18:48].split() for line in way] == [
+        ["kinlore", "Incident"], ["mlflow", "Run"], ["dvc", "DatasetVersion"], ["dvc", "DatasetVersion"],
+        ["dvc", "DatasetVersion"], ["git", "Commit"],
+    ]  # fmt: skip
+    times = [line[:16] for line in way]
+    assert times == sorted(times, reverse=True) and all(len(time.split()) == 2 for time in times)
+    assert way[4].endswith("raw.csv@333a0ce  ← cause")
+    assert "raw_extract failed at 2026-11-10T02:10:00Z, before the data was read" in checks
+    assert "every price is known: monthly.nullFraction of churn extracts failed" in bound
 
 
 def test_demo_ends_cleanly_on_sigterm_too(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from pathlib import Path
 from typing import Literal
@@ -42,6 +43,11 @@ def raw_rows(extract: Extract) -> list[str]:
 def write_raw(path: Path, extract: Extract) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(HEADER + "".join(raw_rows(extract)), encoding="utf-8", newline="")
+
+
+def extract_md5(extract: Extract) -> str:
+    """What DVC calls the file of an extract."""
+    return hashlib.md5((HEADER + "".join(raw_rows(extract))).encode(), usedforsecurity=False).hexdigest()
 
 
 def write_regions(path: Path) -> None:

@@ -11,6 +11,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
+from tests.workspace.data import extract_md5
 from tests.workspace.demo_story import at, job_run
 from tests.workspace.project import MODEL, RAW
 from tests.workspace.workspace import Project
@@ -111,7 +112,7 @@ def releases(project: Project) -> list[dict[str, Any]]:
 
 
 def incidents(project: Project, alerts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Two incidents with what was tried and what fixed them; ids are `scheme=value` of the demo's graph."""
+    """Three incidents with what was tried and what fixed them; ids are `scheme=value` of the demo's graph."""
 
     def signals(number: int) -> list[str]:
         fired = [each for each in alerts if each["status"] == "firing"]
@@ -172,12 +173,28 @@ def incidents(project: Project, alerts: list[dict[str, Any]]) -> list[dict[str, 
             ),
         ],
     }
-    return [drift, errors]
+    nights = {
+        "id": named("incident nights"),
+        "title": "The nightly training has failed twice",
+        "severity": "high",
+        "openedAt": at(11, 11, 8, 30).isoformat(),
+        "resolvedAt": at(11, 12, 3, 8).isoformat(),
+        "signals": [],
+        "implicated": [f"mlflow.run_id={project.runs['nightly-11-11']}"],
+        "confirmedCause": f"dvc.md5={extract_md5('gaps')}",
+        "cause": "The extract of 10 November lacks the monthly price of every fiftieth customer. Its check "
+        "failed, and nobody was told.",
+        "attempts": [_retry(), _gaps(project)],
+    }
+    return [drift, errors, nights]
 
 
-def failures(project: Project) -> list[dict[str, Any]]:
-    """Failed runs whose fix is known."""
-    gaps = _attempt(
+def _retry() -> dict[str, Any]:
+    return _attempt("retry", "Run it again", "failed", at(11, 11, 3), "Rafi Okoro", [])
+
+
+def _gaps(project: Project) -> dict[str, Any]:
+    return _attempt(
         "drop missing prices",
         "Leave out rows with missing values in prepare",
         "worked",
@@ -185,6 +202,10 @@ def failures(project: Project) -> list[dict[str, Any]]:
         "Dana Ivory",
         [f"git.sha={project.commits['fill']}"],
     )
+
+
+def failures(project: Project) -> list[dict[str, Any]]:
+    """Failed runs whose fix is known."""
     step = _attempt("smaller step", "Lower the learning rate", "worked", at(10, 22, 15), "Rafi Okoro", [])
     singular = _attempt(
         "drop constant column",
@@ -195,8 +216,8 @@ def failures(project: Project) -> list[dict[str, Any]]:
         [],
     )
     fixed = [
-        ("nightly-11-10", _attempt("retry", "Run it again", "failed", at(11, 11, 3), "Rafi Okoro", [])),
-        ("nightly-11-11", gaps),
+        ("nightly-11-10", _retry()),
+        ("nightly-11-11", _gaps(project)),
         ("october-bold", step),
         ("six-months-bold", step),
         ("newton-with-promo", singular),

@@ -273,7 +273,8 @@ def manifest(recording: Recording, versions: dict[str, str], today: str) -> dict
             "alerts.json": "Alertmanager webhook deliveries",
             "openlineage.json": "OpenLineage events",
             "deployments.json": "CDEvents of releases",
-            "incidents.json": "two incidents and some failures with what fixed them",
+            "incidents.json": "three incidents and some failures with what fixed them",
+            "checks/": "results of Great Expectations and profiles of whylogs, by record_checks.py",
         },
         "counts": {key: len(value) for key, value in recording.items() if isinstance(value, list)},
     }
