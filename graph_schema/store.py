@@ -227,6 +227,13 @@ class GraphStore(Protocol):
     def transact(self, work: Callable[[Transaction], T], fence: Fence | None = None) -> T:
         """Take the writer lock, run ``work`` (which may be repeated), commit. Raises Fenced, StoreBusy."""
 
+    def deposit(self, rows: Sequence[tuple[str, str, Any]]) -> None:
+        """Store service records, given as (collection, key, JSON value): all or none, and durable on return.
+
+        For what comes in from outside and waits to be taken in: where the engine can, it waits neither for
+        the writer lock nor for whoever holds it. No fence, no revision, and nothing is compared with what is
+        held; keys are the depositor's own, and one that is held already is written over."""
+
     def resolve(self, text: str, *, known_at: Micros | None = None, spaces: Spaces = None) -> list[int]:
         """Handles of every node that ``scheme=value`` names: exactly, under any scope, by an unambiguous
         prefix of a commit, or by a look-up scheme: ``name``, or ``uri`` and the like, as of now.

@@ -7,10 +7,11 @@ of deliveries a second cost a few transactions. Only what is cleaned and without
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from hashlib import blake2b
 from typing import Any
@@ -101,6 +102,8 @@ class Inbox:
         # Asking the store for each would cost a round trip under its lock. What another process has taken in
         # meanwhile is stored once more, and changes nothing when it is applied.
         self._known: dict[str, None] = {}
+        self._name = secrets.token_hex(4)
+        self._last: Micros = 0
         self._queue: deque[_Parcel] = deque()
         self._bytes = 0
         self._changed = threading.Condition()
@@ -225,7 +228,7 @@ class Inbox:
     def _store_all(self, group: list[_Share]) -> None:
         self._since = time.monotonic()
         try:
-            answers = self._store.transact(lambda tx: _write(tx, group, self._known))
+            answers = self._write(group)
         except Exception as problem:
             if len(group) > 1 and not isinstance(problem, KinloreError):
                 # Whatever it was that one of them made the store stumble over, the others are fine.
@@ -248,6 +251,45 @@ class Inbox:
         for source in {share.parcel.source for share in group}:
             self.arrived(source).set()
 
+    def _write(self, group: Sequence[_Share]) -> list[Answer | None]:
+        """Store these; the answers of parcels that are complete with it."""
+        self._last = at = max(time.time_ns() // 1_000, self._last + 1)
+        answers: list[Answer | None] = []
+        rows: list[tuple[str, str, Any]] = []
+        letters: list[tuple[str, Letter]] = []
+        here: dict[str, Answer] = {}
+        for share in group:
+            parcel = share.parcel
+            before = self._before(parcel.mark, here) if share.first and parcel.mark is not None else None
+            if before is not None:
+                answers.append(before)
+                continue
+            for part in share.parts:
+                if part.letter is not None:
+                    letters.append((parcel.source, part.letter))
+                    continue
+                last = share.last and part is share.parts[-1]
+                # In the order of arrival, and unlike those of other processes.
+                key = f"{parcel.source}/{at:020d}-{self._name}-{len(rows):05d}"
+                rows.append((INBOX, key, {"at": at, "items": part.items, "last": last}))
+            if share.last and parcel.mark is not None:
+                here[parcel.mark] = parcel.answer
+                rows.append((DELIVERIES, parcel.mark, {"at": at, **msgspec.to_builtins(parcel.answer)}))
+            answers.append(parcel.answer if share.last else None)
+        if letters:
+            # Others write dead letters too.
+            self._store.transact(lambda tx: _put(tx, rows, letters))
+        elif rows:
+            self._store.deposit(rows)
+        return answers
+
+    def _before(self, mark: str, here: Mapping[str, Answer]) -> Answer | None:
+        """How a delivery was answered, if it is known by this id."""
+        if mark in here or mark not in self._known:
+            return here.get(mark)
+        held = dict(self._store.service(DELIVERIES, prefix=mark, limit=1)).get(mark)
+        return None if held is None else Answer(held["accepted"], held["refused"])
+
     def _remember(self, mark: str | None) -> None:
         if mark is not None:
             self._known[mark] = None
@@ -261,33 +303,13 @@ class Inbox:
                 self._leave(parcel)
 
 
-def _write(tx: Transaction, group: Sequence[_Share], known: Collection[str]) -> list[Answer | None]:
-    """Store these; the answers of parcels that are complete with it."""
-    answers: list[Answer | None] = []
-    here: set[str] = set()
-    number = 0
-    for share in group:
-        parcel = share.parcel
-        before = None
-        if share.first and parcel.mark is not None and (parcel.mark in known or parcel.mark in here):
-            before = tx.service_get(DELIVERIES, parcel.mark)
-        if before is not None:
-            answers.append(Answer(before["accepted"], before["refused"]))
-            continue
-        for part in share.parts:
-            if part.letter is not None:
-                put_letters(tx, parcel.source, [part.letter])
-                continue
-            # No two transactions have one time, so the keys are unique, and in the order of arrival.
-            key = f"{parcel.source}/{tx.now:020d}-{number:05d}"
-            last = share.last and part is share.parts[-1]
-            tx.service_put(INBOX, key, {"at": tx.now, "items": part.items, "last": last})
-            number += 1
-        if share.last and parcel.mark is not None:
-            here.add(parcel.mark)
-            tx.service_put(DELIVERIES, parcel.mark, {"at": tx.now, **msgspec.to_builtins(parcel.answer)})
-        answers.append(parcel.answer if share.last else None)
-    return answers
+def _put(
+    tx: Transaction, rows: Sequence[tuple[str, str, Any]], letters: Sequence[tuple[str, Letter]]
+) -> None:
+    for row in rows:
+        tx.service_put(*row)
+    for source, letter in letters:
+        put_letters(tx, source, [letter])
 
 
 def _fit(item: Item, redactor: Redactor) -> Item:

@@ -10,7 +10,7 @@ from neo4j import ManagedTransaction
 
 from app.store.neo4j import codec
 from app.store.neo4j.applying import Seen, apply
-from app.store.neo4j.codec import BELIEF, IDENT, JOIN, KEYED, NODE, index_key
+from app.store.neo4j.codec import BELIEF, IDENT, JOIN, KEYED, NODE, index_key, text_json
 from app.store.neo4j.keyed import KeyedClaims
 from app.store.neo4j.rows import PLACED, listing, rows
 from app.store.rows import (
@@ -82,7 +82,7 @@ RETURN collect([iid])
 """
 _SERVICE = listing("s.value", "MATCH (s:Service {skey: $skey})")
 _SERVICES_DELETE = "UNWIND $skeys AS skey MATCH (s:Service {skey: skey}) DELETE s"
-_SERVICES_PUT = """
+SERVICES_PUT = """
 UNWIND $rows AS r MERGE (s:Service {skey: r.skey})
 SET s.collection = r.collection, s.key = r.key, s.value = r.value
 """
@@ -101,6 +101,16 @@ _BELIEFS = tuple(
 def service_key(collection: str, key: str) -> str:
     """What a service record is found by."""
     return index_key(f"{collection}/{key}")
+
+
+def service_rows(records: Iterable[tuple[str, str, Any]]) -> list[dict[str, Any]]:
+    """Rows of ``SERVICES_PUT`` for (collection, key, value)."""
+    made = [
+        {"skey": service_key(name, key), "collection": name, "key": key, "value": text_json(value)}
+        for name, key, value in records
+    ]
+    # Locks are taken in one order.
+    return sorted(made, key=lambda row: row["skey"])
 
 
 def service_range(collection: str, prefix: str, after: str, limit: int) -> dict[str, Any]:
@@ -287,7 +297,7 @@ class Neo4jEngine:
 
     def service_put(self, collection: str, key: str, value: Any) -> None:
         # Through JSON, so that what is read back in this transaction is what later ones read.
-        self._services[collection, key] = from_json(codec.text_json(value))
+        self._services[collection, key] = from_json(text_json(value))
 
     def service_delete(self, collection: str, key: str) -> None:
         self._services[collection, key] = _GONE
@@ -298,14 +308,10 @@ class Neo4jEngine:
 
     def flush(self) -> None:
         """Write the service records that were put or deleted."""
-        put = [
-            {"skey": service_key(*at), "collection": at[0], "key": at[1], "value": codec.text_json(value)}
-            for at, value in self._services.items()
-            if value is not _GONE
-        ]
+        put = [(*at, value) for at, value in self._services.items() if value is not _GONE]
         gone = [service_key(*at) for at, value in self._services.items() if value is _GONE]
         if put:
-            self._tx.run(_SERVICES_PUT, rows=sorted(put, key=lambda r: r["skey"]))
+            self._tx.run(SERVICES_PUT, rows=service_rows(put))
         if gone:
             self._tx.run(_SERVICES_DELETE, skeys=gone)
         self._services.clear()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
 from neo4j import ManagedTransaction
@@ -13,7 +13,7 @@ from neo4j.exceptions import ClientError, IncompleteCommit
 from app.store.fence import check_fence
 from app.store.neo4j.codec import text_json
 from app.store.neo4j.connection import Connection
-from app.store.neo4j.engine import Neo4jEngine
+from app.store.neo4j.engine import SERVICES_PUT, Neo4jEngine, service_rows
 from app.store.neo4j.reading import Reads
 from app.store.neo4j.schema import MIGRATIONS, SCHEMA_VERSION, name_of
 from app.store.neo4j.searching import Searches
@@ -52,6 +52,7 @@ MERGE (c:Client {key: $client}) SET c.tx = $tx, c.at = $now
 _REVISE = """
 MATCH (s:State) SET s.revision = $revision, s.at = $now CREATE (:Revision {rev: $revision, at: $now})
 """
+_DEPOSIT = f"MATCH (v:State) WHERE v.version = $version {SERVICES_PUT} RETURN count(*)"
 _FORGET = "MATCH (c:Client) WHERE c.at < $before DELETE c"
 _VERSION = "MATCH (s:State) RETURN s.version"
 _FOUND_STATE = """
@@ -172,18 +173,41 @@ class Neo4jStore(Reads, Searches, Whole):
         try:
             attempt = _Attempt(self, work, fence, self._sequence + 1)
             with connection.told(lambda: attempt.waiting):
-                for replay in range(_REPLAYS):
-                    try:
-                        connection.write(attempt)
-                        break
-                    except IncompleteCommit:
-                        if replay == _REPLAYS - 1:
-                            raise
+                self._commit(attempt)
             self._sequence += 1
             (result,) = attempt.result
             return result
         finally:
             self._lock.release()
+
+    def deposit(self, rows: Sequence[tuple[str, str, Any]]) -> None:
+        """See :meth:`graph_schema.store.GraphStore.deposit`.
+
+        Nobody else writes these records, so the writer lock has nothing to protect: a transaction of its own,
+        beside the one that holds it. Done twice it is the same, so a lost reply needs no number."""
+        made = service_rows(rows)
+
+        def work(tx: ManagedTransaction) -> None:
+            found = tx.run(_DEPOSIT, rows=made, version=SCHEMA_VERSION).single(strict=True)
+            if found[0] < len(made):
+                self._version(tx)
+                raise self._unmigrated()
+
+        with self._connection.told():
+            self._commit(work)
+
+    def _commit(self, work: Callable[[ManagedTransaction], None]) -> None:
+        """A transaction that is repeated where nobody knows whether it was committed."""
+        for replay in range(_REPLAYS):
+            try:
+                self._connection.write(work)
+                return
+            except IncompleteCommit:
+                if replay == _REPLAYS - 1:
+                    raise
+
+    def _unmigrated(self) -> SchemaMissing:
+        return SchemaMissing(f"{self._connection.address} has no current Kinlore schema: run kinlore migrate")
 
 
 class _Attempt(Generic[T]):
@@ -206,9 +230,7 @@ class _Attempt(Generic[T]):
         self.waiting = False
         rows = tx.run(_BEGIN, client=store._client).values() if taken else []
         if not rows or store._checked(rows[0][0]) < SCHEMA_VERSION:
-            raise SchemaMissing(
-                f"{store._connection.address} has no current Kinlore schema: run kinlore migrate"
-            )
+            raise store._unmigrated()
         _, revision, last, counters, committed, time, sources, origins = rows[0]
         if self.result and committed == self._number:
             return

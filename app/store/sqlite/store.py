@@ -175,6 +175,15 @@ class SqliteStore(Reads):
                 if db.in_transaction:
                     db.execute("ROLLBACK")
 
+    def deposit(self, rows: Sequence[tuple[str, str, Any]]) -> None:
+        """See :meth:`graph_schema.store.GraphStore.deposit`. A file has one writer: this waits its turn."""
+
+        def work(tx: Transaction) -> None:
+            for collection, key, value in rows:
+                tx.service_put(collection, key, value)
+
+        self.transact(work)
+
     def put_vectors(self, model: str, rows: Sequence[tuple[int, str, Sequence[float]]]) -> None:
         """See :meth:`graph_schema.store.GraphStore.put_vectors`."""
         from app.store.sqlite.vectors import put

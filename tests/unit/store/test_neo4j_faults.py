@@ -140,6 +140,16 @@ def test_a_commit_that_never_arrived_is_made_again(store: Neo4jStore, wire: Cutt
     assert store.service("count") == [("done", 1)]
 
 
+@pytest.mark.parametrize("delivered", [False, True])
+def test_a_deposit_whose_commit_is_lost_is_there(store: Neo4jStore, wire: Cutter, delivered: bool) -> None:
+    wire.cut(COMMIT, delivered=delivered)
+
+    store.deposit([("inbox", "a", 1), ("inbox", "b", 2)])
+
+    assert wire.cuts == 1
+    assert store.service("inbox") == [("a", 1), ("b", 2)]
+
+
 @pytest.mark.parametrize("message", [BEGIN, RUN], ids=["BEGIN", "RUN"])
 @pytest.mark.parametrize("delivered", [False, True])
 def test_a_connection_that_breaks_in_between_is_taken_up_again(
