@@ -63,8 +63,7 @@ def outcomes(
     many subjects there are. Raises BadInput for a kind that has no outcome.
     """
     if kind not in KINDS:
-        allowed = ", ".join(each.name for each in KINDS)
-        raise BadInput(f"{kind.name} has no outcome to go with; allowed are {allowed}")
+        raise BadInput(f"a {kind} has no outcome to go with; allowed are {', '.join(KINDS)}")
     newest = Ordering(Order.CREATED_AT, descending=True)
     page = store.find(kind, where, newest, MAX_SUBJECTS, known_at=known_at, spaces=spaces)
     moment = Moment(known_at=known_at)

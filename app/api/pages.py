@@ -29,6 +29,9 @@ button { font: inherit; padding: .3rem .8rem; }
 STYLE_HASH = "sha256-" + base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 
 _EXAMPLES = (
+    ("What caused the last incident?", "causes", "latest"),
+    ("Has anybody seen this failure, and what fixed it?", "similar", "--text ERROR"),
+    ("What is at risk if I change this?", "impact", "git.sha=PREFIX"),
     ("Where did this model version come from?", "lineage", "mlflow.model_version=NAME/VERSION"),
     ("What does this commit feed?", "lineage", "git.sha=PREFIX"),
     ("Which thing is that?", "search", "the words you remember"),

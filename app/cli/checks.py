@@ -88,6 +88,8 @@ def command(
         _show_affected(found, downstream)
     else:
         _show(found)
+    if not found["results"] and found["complete"]:
+        return 0
     state = "complete" if found["complete"] else in_options(found["truncatedBecause"])
     say(f"\n{counted(len(found['results']), 'check')}: {state}")
     return 0

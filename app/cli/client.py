@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from app import settings
-from app.errors import RemoteError, ServerUnreachable
+from app.errors import NoGraphYet, RemoteError, ServerUnreachable
 from app.settings import Remote
 
 
@@ -30,15 +30,22 @@ def connected(config: str | None) -> Iterator[Client]:
         return
     from app.container import Container
 
-    with Container(settings.load(config)) as container:
-        yield _Local(container)
+    loaded = settings.load(config)
+    with Container(loaded) as container:
+        yield _Local(container, elsewhere=loaded.file is None)
 
 
 class _Local:
-    def __init__(self, container: Any) -> None:
+    def __init__(self, container: Any, *, elsewhere: bool) -> None:
         self._container = container
         # Opened first: what is wrong with it is then said as it is, and not as an answer to a query.
-        self._container.store.service("source", limit=1)
+        try:
+            self._container.store.service("source", limit=1)
+        except NoGraphYet as problem:
+            if not elsewhere:
+                raise
+            hint = "no kinlore.toml is here either: name one with --config, or a server with KINLORE_URL"
+            raise NoGraphYet(f"{problem}; {hint}") from None
 
     def ask(self, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         from app.api.fields import Ask

@@ -86,6 +86,10 @@ def _show(found: dict[str, Any]) -> None:
         f"{_left_out(found['leftOut'])}; {counted(found['tested'], 'test')}, at most "
         f"{found['level']:.0%} of the findings false"
     )
+    if not found["subjects"]:
+        left = f": {found['leftOut']:,} have none yet" if found["leftOut"] else ""
+        say(f"nothing has an outcome that could go with anything{left}")
+        return
     if not found["findings"]:
         say("nothing goes with failure more than chance explains")
     else:

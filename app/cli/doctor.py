@@ -45,10 +45,13 @@ def _checks(config: str | None) -> Iterator[tuple[str, str, str]]:
         return
     if remote is not None:
         yield _server(remote.url)
+        if loaded.file is None:
+            # What is here by default is not what the commands ask.
+            return
     with container:
         where = str(loaded.file) if loaded.file is not None else "no kinlore.toml here, so the defaults"
         yield _OK, "settings", f"{where}; {counted(len(container.sources), 'source')}"
-        yield from _store(container)
+        yield from _store(container, "kinlore ingest" if loaded.file is not None else "kinlore init")
         for configured in container.sources:
             yield _source(configured)
 
@@ -64,7 +67,7 @@ def _server(url: str) -> tuple[str, str, str]:
     return (_OK if answer.status_code == 200 else _FAILED), "server", said
 
 
-def _store(container: Any) -> Iterator[tuple[str, str, str]]:
+def _store(container: Any, first: str) -> Iterator[tuple[str, str, str]]:
     from app.errors import NoGraphYet
     from graph_schema.errors import StoreError
 
@@ -72,7 +75,7 @@ def _store(container: Any) -> Iterator[tuple[str, str, str]]:
         store = container.store
         counts = store.counts()
     except NoGraphYet:
-        yield _NEXT, "store", f"no graph yet at {container.settings.store.url}: kinlore ingest"
+        yield _NEXT, "store", f"no graph yet at {container.settings.store.url}: {first}"
         return
     except StoreError as problem:
         yield _FAILED, "store", str(problem)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from app.cli.console import clean, print_json, say
+from app.cli.console import clean, print_json
 from graph_schema.wording import clipped
 
 _FIELDS = "{ node { id name } similarity outcome same shared differs { path left right weight } }"
@@ -17,7 +17,7 @@ _QUERY = f"""query($id: ID, $config: JSON, $first: Int!) {{
     summary alreadyTried alike {_FIELDS} successful {_FIELDS} failedAlike {_FIELDS}
   }}
 }}"""
-_SHOWN, _LONGEST = 4, 40
+_SHOWN, _LONGEST, _WIDE = 4, 40, 96
 _MARKS = {"worked": ("✓", "green"), "failed": ("✗", "red"), "unknown": ("·", None)}
 
 
@@ -52,37 +52,49 @@ def command(context: click.Context, id: str | None, planned: Path | None, first:
         print_json(found)
         return 0
     click.echo(clean(found["summary"]))
+    told: set[str] = set()
     for heading, key in (
         ("failed in the same way", "failedAlike"),
         ("nearest that worked", "successful"),
-        ("most alike", "alike"),
+        ("others that are most alike", "alike"),
     ):
-        if found[key]:
-            say(f"{heading}:")
-            for each in found[key]:
-                _show(each)
+        listed = [each for each in found[key] if each["node"]["id"] not in told]
+        if listed:
+            click.echo(f"{heading}:")
+        for each in listed:
+            told.add(each["node"]["id"])
+            _show(each)
     return 0
 
 
 def _show(each: dict[str, Any]) -> None:
     mark, colour = _MARKS[each["outcome"]]
     name = clipped(clean(each["node"]["name"]), _LONGEST)
-    click.echo(f"  {click.style(mark, fg=colour)} {name}  {each['similarity']:.0%} alike: {_told(each)}")
+    said = f"{name}  {each['similarity']:.0%} alike: {_told(each)}"
+    click.echo(f"  {click.style(mark, fg=colour)} {clipped(said, _WIDE)}")
 
 
 def _told(each: dict[str, Any]) -> str:
     """What differs, in a line: the setting, what was asked about, and what this run had."""
     if each["shared"]:
         values = {d["path"]: d for d in each["differs"]}
-        shared = [f"{path} too" if path in values else f"the same {path}" for path in each["shared"]]
+        shared = [
+            f"{_named(path)} too" if path in values else f"the same {_named(path)}" for path in each["shared"]
+        ]
         return ", ".join(map(clean, shared[:_SHOWN]))
     if each["same"]:
         return "the same settings"
     told = [
-        f"{clean(d['path'])} {_value(d['left'])} → {_value(d['right'])}" for d in each["differs"][:_SHOWN]
+        f"{clean(_named(d['path']))} {_value(d['left'])} → {_value(d['right'])}"
+        for d in each["differs"][:_SHOWN]
     ]
     more = len(each["differs"]) - _SHOWN
     return ", ".join(told) + (f" and {more} more" if more > 0 else "")
+
+
+def _named(path: str) -> str:
+    """``data:raw.csv`` as ``data raw.csv``."""
+    return path.replace("data:", "data ", 1) if path.startswith("data:") else path
 
 
 def _value(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -21,8 +22,16 @@ _QUERY = """query(
 }"""
 
 _OPS = {"=": "EQ", "==": "EQ", "!=": "NE", "<": "LT", "<=": "LTE", ">": "GT", ">=": "GTE", "~": "CONTAINS"}
-#: Characters of a value in the table.
-_WIDEST = 80
+#: Characters of a value in the table, and of a name.
+_WIDEST, _NAME = 80, 60
+#: What the table has of a kind where nothing was asked of it: how it stands.
+_SHOWN = {
+    "INCIDENT": ("status", "severity"),
+    "RUN": ("status",),
+    "JOB_RUN": ("status",),
+    "CHECK": ("status",),
+    "ATTEMPT": ("outcome", "state"),
+}
 _CONDITION = re.compile(r"\s*([^=!<>~]+?)\s*(==|!=|<=|>=|=|<|>|~)\s*(.*?)\s*", re.DOTALL)
 
 
@@ -91,20 +100,20 @@ def command(
         print_json(page)
         return 0
     keys = [each["key"] for each in map(condition, conditions) if each["value"] is not False]
+    keys = keys or [*_SHOWN.get(kind, ())]
     shown = [key for key in dict.fromkeys(keys) if key not in ("id", "name", "createdAt")]
     if page["nodes"]:
-        print_table(
-            ("name", "created", *shown, "id"),
-            [
-                (n["name"], (n["createdAt"] or "")[:19], *(_shown(n, key) for key in shown), n["id"])
-                for n in page["nodes"]
-            ],
-        )
+        print_table(("name", "created", *shown, "id"), [_row(node, shown) for node in page["nodes"]])
     else:
         say("nothing fulfils that")
     if page["pageInfo"]["hasNextPage"]:
         say(f"there is more: --after {page['pageInfo']['endCursor']}")
     return 0
+
+
+def _row(node: dict[str, Any], keys: Sequence[str]) -> tuple[str, ...]:
+    created = (node["createdAt"] or "")[:19]
+    return (clipped(node["name"], _NAME), created, *(_shown(node, key) for key in keys), node["id"])
 
 
 def _shown(node: dict[str, Any], key: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -19,8 +20,6 @@ _QUERY = """query($ids: [ID!]!, $maxHops: Int, $asOf: DateTime, $knownAt: DateTi
     }
   }
 }"""
-_NAMES = "query($ids: [ID!]!) { nodes(ids: $ids) { id kind name } }"
-_AT_ONCE = 200
 _NAME = 50
 
 
@@ -41,6 +40,7 @@ def command(
     as_json: bool,
 ) -> int:
     """Show what is at risk if things are changed or lost: in words, then one by one with the way to each."""
+    from app.cli import ways
     from app.cli.client import connected
     from app.cli.ids import meant
 
@@ -48,14 +48,14 @@ def command(
     with connected(config) as client:
         asked["ids"] = [meant(client, text) for text in ids]
         found = client.ask(_QUERY, asked)["impact"]
-        named = {} if as_json else _names(client, found["targets"])
+        nodes = {} if as_json else ways.on_the_way(client, (each["path"] for each in found["targets"]))
     if as_json:
         print_json(found)
         return 0
     click.echo(click.style(found["summary"], bold=True))
     click.echo(f"Score {found['score']:.1f} of 100, which only sorts.")
     for target in found["targets"]:
-        _show(target, named)
+        _show(target, nodes)
     if found["owners"]:
         click.echo()
         click.echo("Ask: " + ", ".join(_owner(each) for each in found["owners"]))
@@ -67,45 +67,17 @@ def command(
     return 0
 
 
-def _names(client: Any, targets: list[dict[str, Any]]) -> dict[str, str]:
-    """What the nodes on the paths are called."""
-    ids = sorted({edge[end] for target in targets for edge in target["path"] for end in ("from", "to")})
-    named: dict[str, str] = {}
-    for start in range(0, len(ids), _AT_ONCE):
-        nodes = client.ask(_NAMES, {"ids": ids[start : start + _AT_ONCE]})["nodes"]
-        named.update({node["id"]: node["name"] for node in nodes if node})
-    return named
-
-
-def _show(target: dict[str, Any], named: dict[str, str]) -> None:
+def _show(target: dict[str, Any], nodes: Mapping[str, Mapping[str, Any]]) -> None:
+    from app.cli import ways
     from app.cli.ids import spelled
 
     node = target["node"]
     click.echo()
     what = f"{spelled(node['kind'])} {clipped(clean(node['name']), _NAME)}"
     click.echo(f"{target['contribution']:5.1f}  {click.style(what, bold=True)}  {clean(target['because'])}")
-    for edge, at in _way(target):
-        if edge is None:
-            click.echo(f"       from {_name(named, at)}")
-        else:
-            doubt = f"  ({clipped(clean(edge['evidence']), _NAME)})" if edge["evidence"] else ""
-            click.echo(f"       ─{edge['kind']}→ {_name(named, at)}{doubt}")
-
-
-def _way(target: dict[str, Any]) -> list[tuple[dict[str, Any] | None, str]]:
-    """Where the path begins, and then each edge with the node it leads to; SAME_AS in either direction."""
-    way: list[tuple[dict[str, Any] | None, str]] = []
-    at = target["node"]["id"]
-    for edge in reversed(target["path"]):
-        way.append((edge, at))
-        at = edge["from"] if edge["to"] == at else edge["to"]
-    if way:
-        way.append((None, at))
-    return way[::-1]
-
-
-def _name(named: dict[str, str], id: str) -> str:
-    return clipped(clean(named.get(id) or id), _NAME)
+    if target["path"]:
+        for line in ways.lines(target["path"], ways.begins(target["path"], node["id"]), nodes):
+            click.echo(f"       {line}")
 
 
 def _owner(owned: dict[str, Any]) -> str:

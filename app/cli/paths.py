@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
-from app.cli.console import clean, in_options, options, print_json, say
+from app.cli.console import in_options, options, print_json, say
 from graph_schema.wording import counted
 
 _QUERY = """query($from: ID!, $to: ID!, $maxHops: Int, $first: Int, $asOf: DateTime, $knownAt: DateTime) {
+  node(id: $from) { id }
   paths(from: $from, to: $to, maxHops: $maxHops, first: $first, asOf: $asOf, knownAt: $knownAt) {
     paths { from to kind source evidence } total totalIsExact complete truncatedBecause
   }
@@ -35,6 +36,7 @@ def command(
     as_json: bool,
 ) -> int:
     """Show the shortest ways from one thing to another, down- or upstream."""
+    from app.cli import ways
     from app.cli.client import connected
     from app.cli.ids import meant
     from app.cli.outcome import NOT_FOUND, OK
@@ -42,15 +44,17 @@ def command(
     asked: dict[str, Any] = {"maxHops": hops, "first": first, "asOf": as_of, "knownAt": known_at}
     with connected(config) as client:
         asked["from"], asked["to"] = meant(client, start), meant(client, end)
-        found = client.ask(_QUERY, asked)["paths"]
+        told = client.ask(_QUERY, asked)
+        found = told["paths"]
+        nodes = {} if as_json else ways.on_the_way(client, found["paths"])
     if as_json:
         print_json(found)
         return OK if found["paths"] else NOT_FOUND
     for number, path in enumerate(found["paths"], 1):
         hops = sum(edge["kind"] != "SAME_AS" for edge in path)
         click.echo(f"{number}. {counted(hops, 'hop')}")
-        for edge in path:
-            click.echo(f"   {clean(edge['from'])} ─{edge['kind']}→ {clean(edge['to'])}")
+        for line in ways.lines(path, ways.starts(path, told["node"]["id"]), nodes):
+            click.echo(f"   {line}")
     if found["truncatedBecause"]:
         say(in_options(found["truncatedBecause"]))
     if not found["paths"]:

@@ -133,7 +133,8 @@ def fix(each: Mapping[str, Any]) -> str:
     """``Cast to float32: worked 2 of 3``, and how many of these only a forge speaks for."""
     name = clean(each["remediation"]["name"])
     if not each["tried"]:
-        return f"{clipped(name, 60)}: {clean(each['because'])}"
+        record = "inferred from later runs, not confirmed"
+        return f"{clipped(name, _FIX - len(record))}: {record}"
     record = f"worked {each['worked']} of {each['tried']}"
     if each["closed"]:
         record += f" ({each['closed']} closed by the forge, not confirmed)"

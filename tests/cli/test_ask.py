@@ -63,6 +63,11 @@ def test_find(kinlore: Kinlore) -> None:
     assert "--after" in kinlore("find", "Run", "--first", "2").err
 
 
+def test_a_table_says_how_things_stand(kinlore: Kinlore) -> None:
+    assert kinlore("find", "Run").out.splitlines()[0].split() == ["name", "created", "status", "id"]
+    assert kinlore("find", "Commit").out.splitlines()[0].split() == ["name", "created", "id"]
+
+
 @pytest.mark.parametrize(
     ("text", "key", "op", "value"),
     [
@@ -207,10 +212,18 @@ def test_numbers_and_texts_in_a_table_are_short() -> None:
 def test_paths(kinlore: Kinlore) -> None:
     outcome = kinlore("paths", COMMIT, VERSION)
 
-    assert outcome.out.splitlines()[:3] == [
+    against = kinlore("paths", VERSION, COMMIT)
+
+    assert outcome.out.splitlines()[:4] == [
         "1. 2 hops",
-        f"   {COMMIT} ─CODE_FOR→ {run(0)}",
-        f"   {run(0)} ─PRODUCED→ {VERSION}",
+        "   from Commit 3faf1c7 Tune",
+        "   ─CODE_FOR→ Run run 0",
+        "   ─PRODUCED→ ModelVersion churn v3",
+    ]
+    assert against.out.splitlines()[1:4] == [
+        "   from ModelVersion churn v3",
+        "   ←PRODUCED─ Run run 0",
+        "   ←CODE_FOR─ Commit 3faf1c7 Tune",
     ]
 
 

@@ -25,7 +25,11 @@ def test_of_a_run(kinlore: Kinlore) -> None:
         "not tried: the nearest run, run 2, which worked, differs in lr"
     )
     assert "✓ run 2" in shown.out and "lr 0.1 → 0.2" in shown.out
-    assert "nearest that worked:" in shown.err
+    lines = shown.out.splitlines()
+    assert "nearest that worked:" in lines
+    # Each run once, below the first heading that it fits.
+    names = [line.split("  ")[1] for line in lines if line.startswith("  ")]
+    assert len(names) == len(set(names)) and max(map(len, lines)) <= 100
 
 
 def test_of_a_plan(kinlore: Kinlore, folder: Path) -> None:

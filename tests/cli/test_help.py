@@ -42,7 +42,7 @@ def test_help_shows_the_six_first_and_groups_the_rest(kinlore: Kinlore) -> None:
     assert [line.split()[0] for line in first.strip().splitlines()] == [
         "init", "demo", "ingest", "serve", "search", "lineage",
     ]  # fmt: skip
-    assert "Ask:" in rest and "Look after:" in rest
+    assert "Ask what happened:" in rest and "Look after:" in rest
 
 
 def command_lines() -> list[str]:

@@ -17,9 +17,9 @@ def test_what_is_at_risk_is_told_in_words_then_by_paths(graph: Container, kinlor
     assert lines[0] == "At risk: 1 model version and 5 runs. Ask ada@example.com and growth."
     assert lines[1].startswith("Score ") and lines[1].endswith(" of 100, which only sorts.")
     assert [line.strip() for line in lines[4:7]] == [
-        "from users.csv",
-        "─INPUT_TO→ run 0",
-        "─PRODUCED→ churn v3",
+        "from DatasetVersion users.csv",
+        "─INPUT_TO→ Run run 0",
+        "─PRODUCED→ ModelVersion churn v3",
     ]
     assert lines[-1] == "Ask: ada@example.com (maintainer), growth"
     assert "4 more things make up" in outcome.err and "raise --first" in outcome.err

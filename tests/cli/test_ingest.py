@@ -41,6 +41,21 @@ def test_init_ingest_lineage(kinlore: Kinlore, folder: Path) -> None:
     assert doctor.code == 0 and "all are answered" in doctor.out
 
 
+def test_in_a_folder_with_nothing_it_says_what_to_do(
+    kinlore: Kinlore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, doctor = kinlore("causes", "latest"), kinlore("doctor")
+
+    assert asked.code == 5
+    assert "name one with --config, or a server with KINLORE_URL" in asked.err
+    assert "no graph yet at sqlite:///kinlore.db: kinlore init" in doctor.out
+    monkeypatch.setenv("KINLORE_URL", "http://127.0.0.1:9")
+    away = kinlore("doctor")
+    assert away.code == 3 and "nothing answers at http://127.0.0.1:9" in away.out
+    # What is here by default is not what the commands ask.
+    assert "sqlite" not in away.out
+
+
 def test_init_never_writes_over_a_file(kinlore: Kinlore, folder: Path) -> None:
     repository(folder)
     (folder / "kinlore.toml").write_text("# mine\n")

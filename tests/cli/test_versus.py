@@ -78,6 +78,8 @@ def test_correlations(kinlore: Kinlore) -> None:
     assert answer["findings"][0]["name"] == "fast" and answer["complete"]
     assert none.code == 0 and "nothing goes with failure more than chance explains" in none.err
     assert kinlore("correlations", "--kind", "Commit").code == 2
+    nobody = kinlore("correlations", "--where", "name=nobody")
+    assert nobody.err == "nothing has an outcome that could go with anything\n"
 
 
 def test_compare_leaves_noise_out_unless_it_is_asked_for(kinlore: Kinlore) -> None:

@@ -289,7 +289,7 @@ def test_deployments_fail_by_their_incidents(store: GraphStore) -> None:
 
 def test_kinds_without_an_outcome(store: GraphStore) -> None:
     with pytest.raises(
-        BadInput, match="COMMIT has no outcome to go with; allowed are RUN, JOB_RUN, CHECK, DEP"
+        BadInput, match="a Commit has no outcome to go with; allowed are Run, JobRun, Check, Dep"
     ):
         outcomes(store, K.COMMIT)
 
