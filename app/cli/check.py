@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from app.gate.ci import Surroundings
     from app.gate.report import Report, Thresholds
 
-_WIDTH = 96
+_WIDTH = 100
 _RISKS, _CHANGES, _FAILURES, _OWNERS, _NOTES, _TRIED = 10, 12, 5, 8, 10, 5
 _COLOURS = {"warn": "yellow", "fail": "red", "unknown": "yellow"}
 
@@ -158,7 +158,7 @@ def _planned(config: str | None, file: Path, as_json: bool) -> int:
         return OK
     click.echo(click.style(_plain(found.summary), bold=True, fg="yellow" if found.already else None))
     for each in found.alike:
-        click.echo(f"  - {clipped(_plain(f'{each.name}: {each.text}'), _WIDTH)}")
+        click.echo(_fitting("  - ", f"{each.name}: {each.text}"))
     return OK
 
 
@@ -198,7 +198,7 @@ def _show(report: Report) -> None:
                           fg=_COLOURS.get(report.verdict))  # fmt: skip
     click.echo(heading)
     if report.summary:
-        click.echo(f"  {_plain(report.summary)}")
+        click.echo(_fitting("  ", report.summary))
     _at_risk(report)
     _section("what changes", [_change(change) for change in report.changes], _CHANGES)
     _section(
@@ -219,9 +219,9 @@ def _at_risk(report: Report) -> None:
     from app.cli.ids import spelled
 
     shown = [risk for risk in report.risks if risk.used][:_RISKS] or list(report.risks[:_RISKS])
-    several = report.several
     lines = [
-        f"{spelled(each.kind)} {clipped(each.name, 50)}, {each.contribution:.1f}: {each.why(several)}"
+        f"{spelled(each.kind)} {clipped(report.called(each), 50)}, {each.contribution:.1f}: "
+        f"{each.why(report.several)}"
         for each in shown
     ]
     _section("at risk", lines, _RISKS)
@@ -239,9 +239,18 @@ def _section(head: str, lines: list[str], most: int) -> None:
         return
     click.echo(click.style(head, bold=True))
     for line in lines[:most]:
-        click.echo(f"  - {clipped(_plain(line), _WIDTH)}")
+        click.echo(_fitting("  - ", line))
     if len(lines) > most:
         click.echo(f"  - … and {len(lines) - most:,} more: --json shows all")
+
+
+def _fitting(head: str, text: str) -> str:
+    """A text on as many lines as it needs, none wider than a screen."""
+    import textwrap
+
+    return textwrap.fill(
+        _plain(text), _WIDTH, initial_indent=head, subsequent_indent="    ", break_on_hyphens=False
+    )
 
 
 def _plain(text: str) -> str:

@@ -9,11 +9,10 @@ within code, so names stand in ``<code>``; in sentences a space of no width part
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 from app.gate.changes import Change
 from app.gate.comments import MARK
-from app.gate.report import PastFailure, Report, Risk, Verdict
+from app.gate.report import PastFailure, Report, Verdict
 from graph_schema.wording import clipped, counted
 
 _RISKS, _CHANGES, _OWNERS, _FAILURES, _NOTES = 15, 20, 10, 5, 10
@@ -62,7 +61,7 @@ def markdown(report: Report) -> str:
         parts.append(f"No verdict on this change: {sentence(report.problem)}")
     if report.score is not None:
         parts.append(_lead(report))
-    parts += _risks(report.risks, report.total, report.several)
+    parts += _risks(report)
     parts += _listed("What changes", [_change(each) for each in report.changes], _CHANGES)
     parts += _listed(
         "Ask",
@@ -95,18 +94,19 @@ def _lead(report: Report) -> str:
     return f"{said}**Score {report.score:.0f} of 100**{allowed}"
 
 
-def _risks(risks: Iterable[Risk], total: int, several: bool) -> list[str]:
-    listed = list(risks)
+def _risks(report: Report) -> list[str]:
+    listed = list(report.risks)
     if not listed:
         return []
     rows = ["| at risk | why | share |", "| --- | --- | ---: |"]
     shown = [each for each in listed if each.used][:_RISKS] or listed[:_RISKS]
     rows += [
-        f"| {_kind(each.kind)} {code(each.name)} | {sentence(each.why(several))} | {each.contribution:.1f} |"
+        f"| {_kind(each.kind)} {code(report.called(each))} | {sentence(each.why(report.several))} "
+        f"| {each.contribution:.1f} |"
         for each in shown
     ]
     text = "\n".join(rows)
-    more = total - len(shown)
+    more = report.total - len(shown)
     return [text, f"… and {counted(more, 'thing')} more on the way"] if more > 0 else [text]
 
 

@@ -111,6 +111,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     problem: str | None = None
 
+    def called(self, risk: Risk) -> str:
+        """What a risk is called; with its id where another goes by the same name, as logged models do."""
+        alike = sum((each.kind, each.name) == (risk.kind, risk.name) for each in self.risks)
+        return risk.name if alike == 1 else f"{risk.name} {risk.id.partition('=')[2]}"
+
     @property
     def several(self) -> bool:
         """Whether several changes lead to what is at risk."""

@@ -155,7 +155,25 @@ def past_failures(ask: Ask, found: Sequence[Found]) -> list[PastFailure]:
                     )
                 )  # fmt: skip
                 break
-    return failures
+    return _wholes(ask, failures)
+
+
+def _wholes(ask: Ask, failures: Sequence[PastFailure]) -> list[PastFailure]:
+    """Without the alerts of an incident that is told itself: they would tell the same failure again."""
+    told = {each.id for each in failures}
+    if len(told) < 2:
+        return list(failures)
+    answer = _asked(
+        ask,
+        [each.id for each in failures],
+        "lineage(id: $ID, direction: UPSTREAM, maxHops: 5, edgeKinds: [HAS], kinds: [INCIDENT], first: 50) "
+        "{ nodes { node { id } } }",
+    )
+    return [
+        failure
+        for failure, above in zip(failures, answer, strict=True)
+        if not any(each["node"]["id"] in told - {failure.id} for each in above["nodes"])
+    ]
 
 
 def _incidents(ask: Ask, found: Sequence[Found]) -> list[tuple[str, str]]:

@@ -101,9 +101,11 @@ def test_a_branch_that_touches_the_data_warns_and_names_what_runs(check: Check) 
     assert "Deployment production/churn-api@17" in done.out
     assert "1 production deployment" in done.out
     assert "- data data/raw.csv: 333a0ce → " in done.out
-    # What the extract of 2 November led to.
-    assert "- ChurnScoreDrift, 2026-11-03: likely cause raw.csv@77536cc" in done.out
-    assert all(len(line) <= 100 for line in done.out.splitlines() if line.startswith("  - "))
+    # What the extract of 2 November led to: the incident, and not its alerts beside it.
+    said = " ".join(done.out.split())
+    assert "- Too many customers are scored as leaving, 2026-11-03: confirmed cause c0f0add Extract" in said
+    assert "ChurnScoreDrift" not in said
+    assert all(len(line) <= 100 for line in done.out.splitlines())
 
 
 def test_one_that_touches_the_readme_is_silent(check: Check) -> None:

@@ -166,6 +166,21 @@ def test_it_fits_into_a_comment_however_long_names_are() -> None:
     assert text.rstrip().endswith("</sub>")
 
 
+def test_things_of_one_name_are_told_apart() -> None:
+    risks = [
+        Risk(f"mlflow.logged_model=m-{n}", "MODEL_VERSION", "model", 1.0, "made from it") for n in (1, 2)
+    ]
+    report = Report(
+        verdict=Verdict.WARN, base=SHA, head="b" * 40, against="main", files=2, thresholds=Thresholds(),
+        score=2.0, risks=(*risks, Risk("deployment=prod/churn@3", "DEPLOYMENT", "churn", 1.0, "stands")),
+    )  # fmt: skip
+
+    told = html.unescape(markdown(report))
+
+    assert "<code>model m-1</code>" in told and "<code>model m-2</code>" in told
+    assert "<code>churn</code>" in told
+
+
 def test_it_says_what_is_at_risk_why_and_whom_to_ask() -> None:
     report = Report(
         verdict=Verdict.WARN,

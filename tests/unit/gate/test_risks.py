@@ -37,6 +37,7 @@ class Graph:
         self.members: dict[str, list[tuple[str, str]]] = held.get("members", {})
         self.incidents: dict[str, list[tuple[str, str]]] = held.get("incidents", {})
         self.causes: dict[str, list[tuple[str, bool | None]]] = held.get("causes", {})
+        self.wholes: dict[str, str] = held.get("wholes", {})
         self.tried: list[dict[str, Any]] = held.get("tried", [])
         self.lacks: tuple[str, ...] = held.get("lacks", ())
         self.asked: list[tuple[str, Mapping[str, Any]]] = []
@@ -55,7 +56,13 @@ class Graph:
         answers = {}
         for name, number in re.findall(r"(\w+): (?:lineage|rootCauses)\(id: \$i(\d+)", query):
             id = variables[f"i{number}"]
-            answers[name] = self._causes(id) if "rootCauses" in query else self._walk(id, "INCIDENT" in query)
+            if "rootCauses" in query:
+                answers[name] = self._causes(id)
+            elif "UPSTREAM" in query:
+                above = [id, *([self.wholes[id]] if id in self.wholes else [])]
+                answers[name] = {"nodes": [{"node": {"id": each}} for each in above]}
+            else:
+                answers[name] = self._walk(id, "INCIDENT" in query)
         return answers
 
     def _node(self, id: str) -> dict[str, str] | None:
@@ -194,6 +201,18 @@ def test_an_incident_counts_if_an_earlier_change_is_a_likely_cause() -> None:
         ("three", f"git.sha={SHA}", False),
         ("one", "old", False),
     ]
+
+
+def test_an_alert_of_an_incident_that_is_told_is_not_told_again() -> None:
+    graph = Graph(
+        incidents={"old": [("alert", "2026-01"), ("whole", "2026-02"), ("part", "2026-03")]},
+        causes={each: [("old", None)] for each in ("alert", "whole", "part")},
+        wholes={"alert": "whole", "part": "elsewhere"},
+    )
+
+    failures = past_failures(graph, [found(DATA, "old")])
+
+    assert [each.id for each in failures] == ["part", "whole"]
 
 
 def test_of_code_only_commits_are_causes() -> None:
