@@ -28,7 +28,7 @@ _QUERY = f"""query(
   }}
 }}"""
 _COLOURS = {"FAILED": "red", "PASSED": "green"}
-_NAME = 36
+_NAME, _WIDE = 36, 100
 _FAILURES = 3
 _WHEN = ("BEFORE", "AFTER", "UNKNOWN")
 
@@ -164,8 +164,12 @@ def _show_affected(found: dict[str, Any], kind: str) -> None:
 
 
 def _row(row: dict[str, Any]) -> None:
-    told = row["check"]["properties"]
-    click.echo(f"   {row['timing'].lower():7} {clipped(clean(row['because']), 150)}")
-    what = _why(told)
+    import textwrap
+
+    what = _why(row["check"]["properties"])
     of = f"data {clipped(clean(row['data']['name']), _NAME)}, {counted(row['hops'], 'hop')} away"
-    click.echo(f"           {of}" + (f": {what}" if what else ""))
+    for head, text in (
+        (f"   {row['timing'].lower():7} ", clean(row["because"])),
+        (" " * 11, of + (f": {what}" if what else "")),
+    ):
+        click.echo(textwrap.fill(text, _WIDE, initial_indent=head, subsequent_indent=" " * 11))
