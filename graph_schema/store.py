@@ -18,6 +18,7 @@ from graph_schema.kinds import NodeKind
 from graph_schema.times import Micros
 from graph_schema.values import (
     NOW,
+    Ahead,
     Bond,
     Columns,
     Direction,
@@ -271,9 +272,11 @@ class GraphStore(Protocol):
         kinds: Sequence[EdgeKind],
         moment: Moment = NOW,
         spaces: Spaces = None,
+        ahead: Ahead | None = None,
     ) -> Expansion:
         """One hop along edges of these kinds, closed over ``SAME_AS``; see :class:`Expansion`.
-        ``direction`` is UPSTREAM or DOWNSTREAM."""
+        ``direction`` is UPSTREAM or DOWNSTREAM. ``ahead``: what is to follow; one state may then answer
+        several hops, so it belongs to one walk and is thrown away with it."""
 
     def edges(self, beliefs: Sequence[int], *, known_at: Micros | None = None) -> list[Edge]:
         """The edges behind steps, in order."""

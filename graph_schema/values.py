@@ -93,6 +93,17 @@ class Expansion(msgspec.Struct, frozen=True):
     hidden: dict[int, int]
 
 
+class Ahead(msgspec.Struct):
+    """Lets a store read the next hops of a walk before they are asked for: a hint, without an effect on what
+    is answered. ``hops``: so many may follow the one that is asked for now; ``most``: read no further once
+    about so many nodes were met. Each walk has its own, for one direction, kinds, moment and spaces: ``held``
+    is where the store keeps what it has read for it."""
+
+    hops: int
+    most: int
+    held: Any = None
+
+
 #: What stands in a column of times where a validity is open.
 ALWAYS, FOREVER = -(2**63), 2**63 - 1
 

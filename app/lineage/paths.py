@@ -13,7 +13,7 @@ from app.lineage.walk import MAX_HOPS
 from graph_schema.edges import FLOW_KINDS, EdgeKind
 from graph_schema.errors import BadInput
 from graph_schema.store import GraphStore
-from graph_schema.values import NOW, Direction, Edge, Moment, Spaces, Step
+from graph_schema.values import NOW, Ahead, Direction, Edge, Moment, Spaces, Step
 from graph_schema.wording import counted
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ MAX_EXPLORED = 50_000
 MAX_PATHS = 100
 #: While no more nodes than this were visited, looking for longer paths than asked for costs next to nothing.
 FEW = 5_000
+#: Nodes up to which a side is read ahead: the other side may be the one that goes on.
+AHEAD = 500
 
 
 class Paths(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,11 +138,12 @@ def _explore(
     hops: list[dict[int, int]] = [{source: 0}, {target: 0}]
     frontiers = [[source], [target]]
     depth = [0, 0]
+    ahead = (Ahead(max_hops, AHEAD), Ahead(max_hops, AHEAD))
     while all(frontiers):
         if sum(depth) > 2 * max_hops or (sum(depth) >= max_hops and sum(map(len, hops)) > FEW):
             break
         side = 0 if len(frontiers[0]) <= len(frontiers[1]) else 1
-        expansion = store.expand(frontiers[side], ways[side], edge_kinds, moment, spaces)
+        expansion = store.expand(frontiers[side], ways[side], edge_kinds, moment, spaces, ahead[side])
         depth[side] += 1
         known = hops[side]
         reached = far_ends(expansion.steps, ways[side]) - known.keys()

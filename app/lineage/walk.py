@@ -1,4 +1,5 @@
-"""The subgraph walk, written once for every store over ``expand``: one call a hop.
+"""The subgraph walk, written once for every store over ``expand``: one call a hop. The store is told how many
+may follow, so that one far away can read them together.
 
 Hops count lineage edges; ``SAME_AS`` is crossed at no cost in either direction. ``BOTH`` is the upstream
 walk and the downstream walk, never a zig-zag. An answer that stops early says so, and why.
@@ -17,26 +18,30 @@ from graph_schema.edges import FLOW_KINDS, EdgeKind
 from graph_schema.errors import BadInput
 from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore
-from graph_schema.values import NOW, Direction, Label, Moment, Spaces, Step, Subgraph
+from graph_schema.values import NOW, Ahead, Direction, Label, Moment, Spaces, Step, Subgraph
 from graph_schema.wording import counted
 
 #: Nodes that one walk visits in one direction, whatever it shows; beyond, it stops and says so.
 MAX_WALKED = 200_000
 #: Of the nodes of a last hop that does not fit, at most this many are compared by id to choose which to show.
 MAX_COMPARED = 100_000
+#: Nodes that a walk which shows only some kinds may meet before it has shown enough.
+FILTERED = 2_000
 MAX_HOPS = 1_000
 
 
 class _Walked(msgspec.Struct):
     """One direction of a walk. ``hops`` counts from 0 at the root; ``seen`` are the handles to show.
 
-    ``crossed``: there was ``SAME_AS`` on the way, so that steps may have come twice."""
+    ``ahead``: what the store may read ahead. ``crossed``: there was ``SAME_AS`` on the way, so that steps may
+    have come twice."""
 
     direction: Direction
     hops: dict[int, int]
     seen: set[int]
     steps: list[Step]
     frontier: list[int]
+    ahead: Ahead
     crossed: bool = False
     unread: dict[int, int] = msgspec.field(default_factory=dict)
     stopped: str | None = None
@@ -110,10 +115,12 @@ def _walk(
     spaces: Spaces,
 ) -> _Walked:
     """Hop by hop in one direction, until nothing is left, the hops are used up or enough is found."""
-    walked = _Walked(direction, {root: 0}, {root}, [], [root])
+    # One hop more than was asked for, to see what lies beyond. With a filter nobody knows when it is enough.
+    ahead = Ahead(max_hops, max(first, FILTERED) if kinds else first)
+    walked = _Walked(direction, {root: 0}, {root}, [], [root], ahead)
     if max_hops == 0:
         # What is the same thing as the root lies no hop away; the rest of the expansion is beyond.
-        same = store.expand([root], direction, edge_kinds, moment, spaces).same
+        same = store.expand([root], direction, edge_kinds, moment, spaces, ahead).same
         _see(store, walked, _absorb(walked, 0, set(), same), kinds, moment)
         walked.steps = [s for s in same if s.src in walked.hops and s.dst in walked.hops]
         walked.crossed = True
@@ -121,7 +128,8 @@ def _walk(
     for hop in range(1, max_hops + 1):
         if not walked.frontier:
             break
-        expansion = store.expand(walked.frontier, direction, edge_kinds, moment, spaces)
+        ahead.hops = max_hops + 1 - hop
+        expansion = store.expand(walked.frontier, direction, edge_kinds, moment, spaces, ahead)
         reached = _absorb(walked, hop, far_ends(expansion.steps, direction), expansion.same)
         walked.steps += expansion.steps
         if expansion.same:
@@ -239,7 +247,9 @@ def _look_beyond(
             asked.update(shown.difference(went))
         steps: list[Step] = list(walk.steps) if walk is not None and len(shown) < len(found) else []
         if asked:
-            expansion = store.expand(sorted(asked), direction, edge_kinds, moment, spaces)
+            ahead = Ahead(0, 0) if walk is None else walk.ahead
+            ahead.hops = 0
+            expansion = store.expand(sorted(asked), direction, edge_kinds, moment, spaces, ahead)
             steps += expansion.steps
             if walk is not None:
                 onward = [step for step in expansion.steps if _near(step, direction) in ends]

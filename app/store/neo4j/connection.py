@@ -6,10 +6,19 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from neo4j import READ_ACCESS, WRITE_ACCESS, Driver, GraphDatabase, ManagedTransaction, Session, unit_of_work
+from neo4j import (
+    READ_ACCESS,
+    WRITE_ACCESS,
+    Driver,
+    GraphDatabase,
+    ManagedTransaction,
+    Query,
+    Session,
+    unit_of_work,
+)
 from neo4j.exceptions import (
     AuthError,
     DriverError,
@@ -19,6 +28,7 @@ from neo4j.exceptions import (
     SessionExpired,
 )
 
+from app.store.neo4j.rows import rows
 from graph_schema.errors import BadInput, StoreBusy, StoreError, StoreUnavailable
 
 T = TypeVar("T")
@@ -86,12 +96,40 @@ class Connection:
         with self.told(), self._session(READ_ACCESS) as session:
             return session.execute_read(unit_of_work(timeout=self.seconds)(work))
 
+    def ask(self, query: str, **parameters: Any) -> list[Any]:
+        """The one list that a reading statement gives, by a single round trip: in a transaction of its own,
+        which is neither begun nor committed by messages. What can be tried again is, as in :meth:`read`."""
+        with self.told():
+            try:
+                with self._session(READ_ACCESS) as session:
+                    found: list[Any] = session.run(
+                        Query(query, timeout=self.seconds),
+                        parameters,
+                    ).single(strict=True)[0]
+                    return found
+            except (DriverError, Neo4jError) as error:
+                if not error.is_retryable():
+                    raise
+            return self.read(lambda tx: rows(tx, query, **parameters))
+
     def write(self, work: Callable[[ManagedTransaction], T]) -> T:
         """Run ``work`` in a write transaction; it may be repeated.
 
         Raises IncompleteCommit where nobody knows whether it was committed."""
         with self._session(WRITE_ACCESS) as session:
             return session.execute_write(unit_of_work(timeout=self.seconds)(work))
+
+    def put(self, query: str, **parameters: Any) -> Any:
+        """The one value that a writing statement gives, in a transaction of its own by a single round trip.
+        For a statement that may be done twice: where nobody knows whether it was, it is done again."""
+        try:
+            with self._session(WRITE_ACCESS) as session:
+                statement = Query(query, timeout=self.seconds)
+                return session.run(statement, parameters).single(strict=True)[0]
+        except (DriverError, Neo4jError) as error:
+            if not error.is_retryable():
+                raise
+        return self.write(lambda tx: tx.run(query, parameters).single(strict=True)[0])
 
     def change_schema(self, statement: str) -> None:
         """One statement that changes constraints or indexes, in a transaction of its own."""

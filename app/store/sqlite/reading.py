@@ -30,6 +30,7 @@ from graph_schema.store import Counts
 from graph_schema.times import Micros
 from graph_schema.values import (
     NOW,
+    Ahead,
     Bond,
     Columns,
     Direction,
@@ -207,8 +208,9 @@ class Reads:
         kinds: Sequence[EdgeKind],
         moment: Moment = NOW,
         spaces: Spaces = None,
+        ahead: Ahead | None = None,
     ) -> Expansion:
-        """See :meth:`graph_schema.store.GraphStore.expand`."""
+        """See :meth:`graph_schema.store.GraphStore.expand`. Nothing is read ahead: nothing is far."""
         if direction is Direction.BOTH:
             raise BadInput("one hop goes UPSTREAM or DOWNSTREAM")
         with self._read() as db:
