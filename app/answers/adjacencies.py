@@ -1,12 +1,14 @@
 """The whole graph in memory, stamped with the store's revision: it answers where the stamp is the store's.
 
-It is read when a question turned out to be a large one, in a thread beside the answers, and dropped as soon
-as the store has moved on: no answer comes from an old state.
+It is read when a question turned out to be a large one, in a thread beside the answers. Once the store has
+moved on it does not answer until what changed is patched into it, or it is read anew: no answer comes from an
+old state.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 from contextlib import suppress
 
 import msgspec
@@ -14,7 +16,8 @@ import numpy as np
 
 from app.answers.adjacency import Adjacency, Arrows, Flags, adjacency
 from app.answers.impact_facts import NODE_CODES, Deployments, deployments, troubled
-from app.store.changed import follow
+from app.answers.patching import patched
+from app.store.changed import KEEP, follow
 from graph_schema.edges import FLOW_KINDS, EdgeKind
 from graph_schema.errors import StoreBusy, StoreError
 from graph_schema.kinds import NodeKind
@@ -22,6 +25,8 @@ from graph_schema.store import GraphStore
 
 #: Nodes from which on a walk counts as large.
 LARGE = 2_000
+#: Nodes that may have changed for a graph to be patched.
+PATCHED = 5_000
 _TRIES = 3
 _KINDS = (*FLOW_KINDS, EdgeKind.SAME_AS, EdgeKind.PRECEDES)
 
@@ -47,30 +52,38 @@ class Adjacencies:
     def fresh(self) -> Held | None:
         """The graph, if it is in memory as the store has it now."""
         held = self._held
-        if held is None:
-            return None
-        if follow(self._store, held.revision).revision != held.revision:
-            self._held = None
+        if held is None or follow(self._store, held.revision).revision != held.revision:
             return None
         return held
 
+    def near(self) -> bool:
+        """Whether the graph in memory can be patched, so that :meth:`built` is quick. Where it hardly can any
+        more, that is done in the background: who only asks small questions would let it grow too old."""
+        held = self._held
+        if held is None:
+            return False
+        since = follow(self._store, held.revision)
+        if since.nodes is None or len(since.nodes) > PATCHED:
+            return False
+        if len(since.nodes) > PATCHED // 2 or since.revision - held.revision > KEEP // 2:
+            self._start()
+        return True
+
     def note(self, nodes: int) -> None:
         """A walk visited so many nodes: where they are many, the graph is read in the background."""
-        if nodes < LARGE or self._reading.locked():
-            return
-        self._thread = threading.Thread(target=self._behind, name="kinlore-adjacency", daemon=True)
-        self._thread.start()
+        if nodes >= LARGE:
+            self._start()
+
+    def _start(self) -> None:
+        if not self._reading.locked():
+            self._thread = threading.Thread(target=self._behind, name="kinlore-adjacency", daemon=True)
+            self._thread.start()
 
     def built(self) -> Held:
         """The graph as the store had it at some time since the call. Raises StoreBusy where it changes faster
         than it can be read, and whatever the store raises."""
         with self._reading:
-            for _ in range(_TRIES):
-                held = self._read()
-                if held is not None:
-                    self._held = held
-                    return held
-        raise StoreBusy(f"the graph changed during each of {_TRIES} attempts to read all of it")
+            return self._current()
 
     def wait(self) -> None:
         """Until nothing is read in the background any more."""
@@ -82,9 +95,32 @@ class Adjacencies:
         with suppress(StoreError):
             if self._reading.acquire(blocking=False):
                 try:
-                    self._held = self._read() or self._held
+                    self._current()
                 finally:
                     self._reading.release()
+
+    def _current(self) -> Held:
+        for _ in range(_TRIES):
+            held = self._held
+            since = None if held is None else follow(self._store, held.revision)
+            if held is not None and since is not None and since.revision == held.revision:
+                return held
+            if held is None or since is None or since.nodes is None or len(since.nodes) > PATCHED:
+                # What is too old to be patched is in the way of what is read.
+                self._held = None
+                made = self._read()
+            else:
+                made = self._patched(held, since.nodes, since.revision)
+            if made is not None:
+                self._held = made
+                return made
+        raise StoreBusy(f"the graph changed during each of {_TRIES} attempts to read all of it")
+
+    def _patched(self, held: Held, touched: Collection[int], revision: int) -> Held | None:
+        graph, deployed = patched(self._store, held.graph, held.deployed, touched, _KINDS)
+        if follow(self._store, revision).revision != revision:
+            return None
+        return Held(revision, graph, deployed, troubled(graph))
 
     def _read(self) -> Held | None:
         columns = self._store.columns(_KINDS)

@@ -111,13 +111,15 @@ class Adjacency(msgspec.Struct, frozen=True):
 
 def adjacency(handles: Ints, kinds: npt.NDArray[np.int8], arrows: Arrows) -> Adjacency:
     """The graph of these nodes (``handles`` sorted, ``kinds`` aligned) and of the edges among them."""
+    return Adjacency(handles, kinds, *halves(handles, kinds, arrows))
+
+
+def halves(handles: Ints, kinds: npt.NDArray[np.int8], arrows: Arrows) -> tuple[Half, Half]:
+    """Of these edges those that are flow, and those that say what is the same thing."""
     index = _index(handles)
-    is_same = arrows.kind == SAME_AS
     flows = np.flatnonzero(_FLOW[arrows.kind] | (arrows.kind == PRECEDES))
-    sames = np.flatnonzero(is_same)
-    return Adjacency(
-        handles,
-        kinds,
+    sames = np.flatnonzero(arrows.kind == SAME_AS)
+    return (
         _half(handles, kinds, index, arrows, flows, both=False),
         _half(handles, kinds, index, arrows, sames, both=True),
     )

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from app.answers import impact_facts as facts
-from app.answers.adjacencies import Adjacencies, Held
+from app.answers.adjacencies import LARGE, Adjacencies, Held
 from app.answers.adjacency import Adjacency, Floats, Ints
 from app.answers.impact_facts import NODE_CODES, Deployments
 from app.answers.impact_score import Scored, Weighing, hurt_before, score
@@ -21,7 +21,7 @@ from graph_schema.errors import BadInput
 from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore
 from graph_schema.times import Micros
-from graph_schema.values import NOW, Direction, Moment, Spaces
+from graph_schema.values import NOW, Direction, Moment, Node, Spaces
 from graph_schema.wording import counted
 
 MAX_TARGETS = 2_000
@@ -44,8 +44,8 @@ class Target(msgspec.Struct, frozen=True):
 
 class ImpactAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """``targets`` are the greatest first, then by handle; with ``rest``, what is not shown contributes, they
-    sum to ``score``. ``counts`` are of all things at risk; ``owners`` are (handle,
-    role) of the targets shown and of what they belong to."""
+    sum to ``score``. ``counts`` are of all things at risk; ``owners`` are (owner, role) of the targets shown
+    and of what they belong to."""
 
     score: float
     summary: str
@@ -53,7 +53,7 @@ class ImpactAnswer(msgspec.Struct, frozen=True, kw_only=True):
     total: int
     rest: float
     counts: list[tuple[NodeKind, int]]
-    owners: list[tuple[int, str | None]]
+    owners: list[tuple[Node, str | None]]
     complete: bool
     truncated_because: str | None = None
 
@@ -116,9 +116,9 @@ def _basis(
     whole = held.fresh() if held is not None and usable else None
     if whole is not None:
         return _held(whole, before, moment.as_of)
-    kinds = {label.handle: label.kind for label in store.labels(asked, known_at=moment.known_at)}
-    commits = [handle for handle in asked if kinds[handle] is NodeKind.COMMIT]
-    walked = facts.walk(store, asked, max_hops, moment, spaces, most=MAX_WALKED, commits=commits)
+    # What is nearly in memory is sooner brought up to date than a large graph is walked through.
+    most = min(MAX_WALKED, LARGE) if held is not None and usable and held.near() else MAX_WALKED
+    walked = facts.walk(store, asked, max_hops, moment, spaces, most=most, commits=before.commits)
     if held is not None and usable:
         if walked.stopped:
             return _held(held.built(), before, moment.as_of)
@@ -183,7 +183,6 @@ def _answer(
     targets = [_target(found, scored, int(place)) for place in places]
     counts = _counted(graph, scored.contribution)
     owners = _owners(store, targets, moment, spaces)
-    names = [label.name for label in store.labels([handle for handle, _ in owners], known_at=moment.known_at)]
     standing = [s for place, s in scored.standing.items() if scored.contribution[place]]
     in_production = sum(s.production for s in standing)
     hurt, of = max(history, key=lambda each: hurt_before(*each))
@@ -194,7 +193,7 @@ def _answer(
             in_production,
             len(standing) - in_production,
             dict(counts),
-            list(dict.fromkeys(names)),
+            list(dict.fromkeys(owner.name for owner, _ in owners)),
             hurt,
             of,
         ),
@@ -254,8 +253,8 @@ def _counted(graph: Adjacency, contribution: Floats) -> list[tuple[NodeKind, int
 
 def _owners(
     store: GraphStore, targets: Collection[Target], moment: Moment, spaces: Spaces
-) -> list[tuple[int, str | None]]:
-    """Owners of what is at risk and of what it belongs to, those of the greatest first; in three calls."""
+) -> list[tuple[Node, str | None]]:
+    """Owners of what is at risk and of what it belongs to, those of the greatest first; in four calls."""
     if not targets:
         return []
     rank = {target.handle: place for place, target in enumerate(targets)}
@@ -263,14 +262,20 @@ def _owners(
     for step in up:
         rank[step.src] = min(rank.get(step.src, len(targets)), rank.get(step.dst, len(targets)))
     steps = store.expand(sorted(rank), Direction.DOWNSTREAM, (EdgeKind.OWNED_BY,), moment, spaces).steps
-    edges = store.edges([step.belief for step in steps], known_at=moment.known_at) if steps else []
+    if not steps:
+        return []
+    edges = store.edges([step.belief for step in steps], known_at=moment.known_at)
     found: dict[tuple[int, str | None], int] = {}
     for step, edge in zip(steps, edges, strict=True):
         role = edge.properties.get("role")
         key = (step.dst, role if isinstance(role, str) else None)
         place = rank.get(step.src, len(targets))
         found[key] = min(found.get(key, place), place)
-    return sorted(found, key=lambda key: (found[key], key[0], key[1] or ""))
+    ordered = sorted(found, key=lambda key: (found[key], key[0], key[1] or ""))
+    handles = sorted({handle for handle, _ in ordered})
+    nodes = store.get(handles, known_at=moment.known_at, spaces=spaces)
+    readable = {node.handle: node for node in nodes if node is not None}
+    return [(readable[handle], role) for handle, role in ordered if handle in readable]
 
 
 def _reasons(shown: int, total: int, max_hops: int, beyond: int, basis: _Basis) -> list[str]:

@@ -23,13 +23,15 @@ from graph_schema.errors import BadInput
 from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore
 from graph_schema.times import Micros, parse_time
-from graph_schema.values import ALWAYS, FOREVER, Direction, Moment, Spaces, Step
+from graph_schema.values import ALWAYS, FOREVER, Ahead, Direction, Moment, Spaces, Step
 
 NODE_CODES = {kind: code for code, kind in enumerate(NodeKind)}
 #: Of how many earlier things of a sort it is looked at whether they hurt.
 PRECEDENTS = 20
 #: How far below such a thing an incident counts as its own.
 PRECEDENT_HOPS = 6
+#: Nodes up to which a store may read a walk ahead.
+READ_AHEAD = 2_000
 _CONSIDERED = 500
 _SORTS = frozenset({NodeKind.DATASET, NodeKind.EXPERIMENT, NodeKind.JOB, NodeKind.MODEL, NodeKind.REPOSITORY})
 
@@ -65,11 +67,12 @@ def walk(
     later = set(commits)
     steps: dict[int, Step] = {}
     hidden: dict[int, int] = {}
-    stopped = False
+    ahead = Ahead(max_hops, READ_AHEAD)
     for _ in range(max_hops + 1):
         if not frontier or len(seen) > most:
             break
-        found = store.expand(sorted(frontier), Direction.DOWNSTREAM, FLOW_KINDS, moment, spaces)
+        found = store.expand(sorted(frontier), Direction.DOWNSTREAM, FLOW_KINDS, moment, spaces, ahead)
+        ahead.hops -= 1
         hidden.update(found.hidden)
         ends = far_ends(found.steps, Direction.DOWNSTREAM)
         for step in found.same:
@@ -222,9 +225,11 @@ def tagged(store: GraphStore, tags: Collection[str], moment: Moment, spaces: Spa
 
 
 class Precedents(msgspec.Struct, frozen=True):
-    """Earlier things of the sort of each node: versions of the same data set, commits of the repository."""
+    """Earlier things of the sort of each node: versions of the same data set, commits of the repository; and
+    which of the nodes are commits."""
 
     of: dict[int, list[int]]
+    commits: list[int]
 
     @property
     def all(self) -> list[int]:
@@ -235,13 +240,16 @@ class Precedents(msgspec.Struct, frozen=True):
 def precedents(store: GraphStore, handles: Sequence[int], moment: Moment, spaces: Spaces) -> Precedents:
     """Up to ``PRECEDENTS`` others of the sort of each of these nodes, the latest; in four calls."""
     up = store.expand(sorted(handles), Direction.UPSTREAM, (EdgeKind.HAS,), moment, spaces).steps
-    parents = sorted({step.src for step in up})
-    if not parents:
-        return Precedents({})
-    sorts = [
-        label.handle for label in store.labels(parents, known_at=moment.known_at) if label.kind in _SORTS
-    ]
-    down = store.expand(sorts, Direction.DOWNSTREAM, (EdgeKind.HAS,), moment, spaces).steps if sorts else []
+    parents = {step.src for step in up}
+    kinds = {
+        label.handle: label.kind
+        for label in store.labels(sorted(parents.union(handles)), known_at=moment.known_at)
+    }
+    commits = [handle for handle in handles if kinds[handle] is NodeKind.COMMIT]
+    sorts = [parent for parent in sorted(parents) if kinds[parent] in _SORTS]
+    if not sorts:
+        return Precedents({}, commits)
+    down = store.expand(sorts, Direction.DOWNSTREAM, (EdgeKind.HAS,), moment, spaces).steps
     children: dict[int, set[int]] = {}
     for step in down:
         children.setdefault(step.src, set()).add(step.dst)
@@ -264,7 +272,8 @@ def precedents(store: GraphStore, handles: Sequence[int], moment: Moment, spaces
         {
             handle: sorted((o for o in group if o in made), key=lambda o: (-made[o], -o))[:PRECEDENTS]
             for handle, group in near.items()
-        }
+        },
+        commits,
     )
 
 

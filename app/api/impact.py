@@ -61,11 +61,7 @@ def _target_paths(ask: Ask, parents: list[Target]) -> list[list[values.Edge]]:
 
 def _owners(ask: Ask, parents: list[ImpactView]) -> list[list[fields.Ownership]]:
     """``Impact.owners``."""
-    found = ask.readable(sorted({handle for view in parents for handle, _ in view.answer.owners}))
-    return [
-        [fields.Ownership(found[handle], role) for handle, role in view.answer.owners if handle in found]
-        for view in parents
-    ]
+    return [[fields.Ownership(*owned) for owned in view.answer.owners] for view in parents]
 
 
 def _numbers(ask: Ask, parents: list[CountView]) -> list[int]:

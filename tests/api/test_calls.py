@@ -21,6 +21,8 @@ QUERIES = {
     "edges { from source evidence } table } }",
     "columns": f'{{ columnLineage(id: "{DATA}", column: "age") {{ nodes {{ node {{ {FULL} }} }} '
     f"edges {{ from }} readers {{ reads node {{ {FULL} }} }} }} }}",
+    "impact": f'{{ impact(ids: ["{DATA}"], first: 2000) {{ score summary owners {{ owner {{ name }} }} '
+    "targets { node { id properties owners { role owner { id } } } path { from source } } } }",
     "table": f'{{ lineage(id: "{DATA}", first: 2000) {{ table totalNodes complete }} }}',
 }
 

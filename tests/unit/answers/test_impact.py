@@ -174,7 +174,7 @@ def answer_of(store: GraphStore, held: Adjacencies, text: str) -> ImpactAnswer:
     return impact(store, store.resolve(text), held=held)
 
 
-def test_what_is_held_is_let_go_when_the_store_moves_on() -> None:
+def test_what_is_held_does_not_answer_once_the_store_has_moved_on() -> None:
     with drawn([((1, 2), False)], []) as store:
         held = Adjacencies(store)
         held.built()
@@ -187,6 +187,21 @@ def test_what_is_held_is_let_go_when_the_store_moves_on() -> None:
         assert [t.handle for t in before.targets] == [handle(store, 2)]
         assert {t.handle for t in after.targets} == {handle(store, 2), handle(store, 3)}
         assert held.fresh() is None
+
+
+def test_a_large_question_has_what_changed_patched_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.answers.impact.LARGE", 1)
+    with drawn([((1, 2), False)], []) as store:
+        held = Adjacencies(store)
+        held.built()
+        more = Links(EdgeKind.BASE_OF, model(2), model(3))
+        store.transact(lambda tx: joins.apply(tx, Source("later", "test"), [record("s", more)]))
+        monkeypatch.setattr(store, "columns", None)
+
+        after = answer_of(store, held, model(1))
+
+        assert {t.handle for t in after.targets} == {handle(store, 2), handle(store, 3)}
+        assert held.fresh() is not None
 
 
 def test_a_large_walk_has_the_graph_read_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
