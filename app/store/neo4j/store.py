@@ -173,7 +173,7 @@ class Neo4jStore(Reads, Searches, Whole):
         try:
             attempt = _Attempt(self, work, fence, self._sequence + 1)
             with connection.told(lambda: attempt.waiting):
-                self._commit(attempt)
+                self._commit(lambda: connection.write(attempt))
             self._sequence += 1
             (result,) = attempt.result
             return result
@@ -185,26 +185,21 @@ class Neo4jStore(Reads, Searches, Whole):
 
         Nobody else writes these records, so the writer lock has nothing to protect: a transaction of its own,
         beside the one that holds it. Done twice it is the same, so a lost reply needs no number."""
-        made = service_rows(rows)
+        connection, made = self._connection, service_rows(rows)
+        with connection.told():
+            found = self._commit(lambda: connection.put(_DEPOSIT, rows=made, version=SCHEMA_VERSION))
+        if found < len(made):
+            connection.read(self._version)
+            raise self._unmigrated()
 
-        def work(tx: ManagedTransaction) -> None:
-            found = tx.run(_DEPOSIT, rows=made, version=SCHEMA_VERSION).single(strict=True)
-            if found[0] < len(made):
-                self._version(tx)
-                raise self._unmigrated()
-
-        with self._connection.told():
-            self._commit(work)
-
-    def _commit(self, work: Callable[[ManagedTransaction], None]) -> None:
-        """A transaction that is repeated where nobody knows whether it was committed."""
-        for replay in range(_REPLAYS):
+    def _commit(self, once: Callable[[], T]) -> T:
+        """What is repeated where nobody knows whether it was committed."""
+        for _ in range(_REPLAYS - 1):
             try:
-                self._connection.write(work)
-                return
+                return once()
             except IncompleteCommit:
-                if replay == _REPLAYS - 1:
-                    raise
+                continue
+        return once()
 
     def _unmigrated(self) -> SchemaMissing:
         return SchemaMissing(f"{self._connection.address} has no current Kinlore schema: run kinlore migrate")

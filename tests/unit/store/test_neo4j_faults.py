@@ -141,8 +141,8 @@ def test_a_commit_that_never_arrived_is_made_again(store: Neo4jStore, wire: Cutt
 
 
 @pytest.mark.parametrize("delivered", [False, True])
-def test_a_deposit_whose_commit_is_lost_is_there(store: Neo4jStore, wire: Cutter, delivered: bool) -> None:
-    wire.cut(COMMIT, delivered=delivered)
+def test_a_deposit_whose_reply_is_lost_is_there(store: Neo4jStore, wire: Cutter, delivered: bool) -> None:
+    wire.cut(RUN, delivered=delivered)
 
     store.deposit([("inbox", "a", 1), ("inbox", "b", 2)])
 
