@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from app.cli.console import clean, options, print_json, say
+from app.cli.times import TIME
 from graph_schema.wording import clipped, counted
 
 _QUERY = """query($id: ID!, $first: Int!, $knownAt: DateTime) {
@@ -36,7 +37,7 @@ _KEPT = ("DEPLOYMENT", "MODEL_VERSION", "RUN", "DATASET_VERSION", "JOB_RUN", "RU
 @click.argument("id", metavar="ID|latest")
 @click.option("--first", default=3, show_default=True, help="How many causes to tell, at most 50.")
 @click.option("--all", "whole", is_flag=True, help="Show every step of the way and all evidence.")
-@click.option("--known-at", help="As Kinlore knew it then.", metavar="TIME")
+@click.option("--known-at", help="As Kinlore knew it then.", type=TIME)
 @click.option("--confirm", help="Say that this caused it.", metavar="CAUSE")
 @click.option("--reject", help="Say that this did not cause it.", metavar="CAUSE")
 @click.option("--why", help="The reason, kept beside it.", metavar="TEXT")

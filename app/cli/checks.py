@@ -8,6 +8,7 @@ import click
 
 from app.cli.console import clean, in_options, options, print_json, print_table, say
 from app.cli.kinds import KIND
+from app.cli.times import TIME
 from graph_schema.wording import clipped, counted
 
 _CHECK = "check { id name properties goneAt }"
@@ -43,8 +44,8 @@ _WHEN = ("BEFORE", "AFTER", "UNKNOWN")
 @click.option("--downstream", type=KIND, metavar="KIND", help="Which of this kind were made of the data.")
 @click.option("--hops", default=20, show_default=True, help="How far downstream to look.")
 @click.option("--first", default=50, show_default=True, help="How many checks, at most 500.")
-@click.option("--as-of", help="As it was in the world then.", metavar="TIME")
-@click.option("--known-at", help="As Kinlore knew it then.", metavar="TIME")
+@click.option("--as-of", help="As it was in the world then.", type=TIME)
+@click.option("--known-at", help="As Kinlore knew it then.", type=TIME)
 @options
 def command(
     failed: bool,

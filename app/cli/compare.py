@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from app.cli.console import clean, options, print_json, print_table, say
+from app.cli.times import TIME
 from graph_schema.wording import clipped, counted
 
 _EDGE, _NAMED = "{ from to kind validFrom }", "{ id name }"
@@ -36,9 +37,9 @@ _PLACES = "names, times, ids and places"
 @click.command()
 @click.argument("left", metavar="A")
 @click.argument("right", metavar="[B]", required=False)
-@click.option("--left-as-of", help="The left side as it was in the world then.", metavar="TIME")
-@click.option("--right-as-of", help="The right side as it was in the world then.", metavar="TIME")
-@click.option("--known-at", help="Both as Kinlore knew them then.", metavar="TIME")
+@click.option("--left-as-of", help="The left side as it was in the world then.", type=TIME)
+@click.option("--right-as-of", help="The right side as it was in the world then.", type=TIME)
+@click.option("--known-at", help="Both as Kinlore knew them then.", type=TIME)
 @click.option("--all", "everything", is_flag=True, help="Names, times, ids and places too.")
 @click.option("--edges", "with_edges", is_flag=True, help="The edges that only one of them has, too.")
 @options

@@ -9,6 +9,7 @@ import click
 from app.cli.console import clean, in_options, options, print_json, say
 from app.cli.find import condition
 from app.cli.kinds import KIND
+from app.cli.times import TIME
 from graph_schema.wording import clipped, counted
 
 _QUERY = """query(
@@ -37,7 +38,7 @@ _LONGEST = 96
 )
 @click.option("--first", default=10, show_default=True, help="How many findings, at most 200.")
 @click.option("--level", default=0.05, show_default=True, help="Share of false findings to accept, at most.")
-@click.option("--known-at", help="As Kinlore knew it then.", metavar="TIME")
+@click.option("--known-at", help="As Kinlore knew it then.", type=TIME)
 @options
 def command(
     kind: str,

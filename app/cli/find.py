@@ -10,6 +10,7 @@ import click
 
 from app.cli.console import options, print_json, print_table, say
 from app.cli.kinds import KIND
+from app.cli.times import TIME
 from graph_schema.wording import clipped
 
 _QUERY = """query(
@@ -67,10 +68,10 @@ def _value(text: str) -> Any:
     help="params.lr>=0.1, status=FAILED, name~churn, goneAt (has one), !url (has none); may be repeated.",
 )
 @click.option("--order", type=click.Choice(["id", "name", "created_at"]), default="id", show_default=True)
-@click.option("--descending", is_flag=True)
+@click.option("--descending", is_flag=True, help="The other way round: the newest first.")
 @click.option("--first", default=50, show_default=True, help="How many, at most 500.")
 @click.option("--after", help="Go on after this cursor.")
-@click.option("--known-at", help="As Kinlore knew it then.", metavar="TIME")
+@click.option("--known-at", help="As Kinlore knew it then.", type=TIME)
 @options
 def command(
     kind: str,

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from app.cli.console import clean, in_options, options, print_json, say
+from app.cli.times import TIME
 from graph_schema.wording import clipped, counted
 
 _QUERY = """query($ids: [ID!]!, $maxHops: Int, $asOf: DateTime, $knownAt: DateTime, $first: Int) {
@@ -27,8 +28,8 @@ _NAME = 50
 @click.argument("ids", metavar="ID…", nargs=-1, required=True)
 @click.option("--hops", default=20, show_default=True, help="How far downstream to look.")
 @click.option("--first", default=10, show_default=True, help="How many things to tell, at most 2,000.")
-@click.option("--as-of", help="As it was in the world then.", metavar="TIME")
-@click.option("--known-at", help="As Kinlore knew it then.", metavar="TIME")
+@click.option("--as-of", help="As it was in the world then.", type=TIME)
+@click.option("--known-at", help="As Kinlore knew it then.", type=TIME)
 @options
 def command(
     ids: tuple[str, ...],

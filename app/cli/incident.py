@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from app.cli.console import clean, options, print_json, say
+from app.cli.times import TIME
 
 _STATES = ("acknowledged", "mitigated", "resolved", "closed")
 _SEVERITIES = ("critical", "high", "warning", "low", "info")
@@ -47,7 +48,7 @@ def _user() -> str | None:
 @click.option("--environment", help="Where that service runs.", metavar="NAME")
 @click.option("--severity", type=click.Choice(_SEVERITIES), help="How bad it is.")
 @click.option("--description", help="More about it.", metavar="TEXT")
-@click.option("--started-at", help="When it began, if not now.", metavar="TIME")
+@click.option("--started-at", help="When it began, if not now.", type=TIME)
 @click.option("--by", help="Who says so; by default the user of this machine.", metavar="NAME")
 @options
 def open_(

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from app.cli.console import clean, options, print_json, print_table, say
+from app.cli.times import TIME
 from graph_schema.wording import clipped, counted
 
 _NODE = "{ id name kind }"
@@ -30,7 +31,7 @@ _LONGEST = 40
 @click.option("--metric", help="Rank by this one.", metavar="NAME")
 @click.option("--higher/--lower", default=None, help="Which way is better, where its name does not say.")
 @click.option("--first", default=100, show_default=True, help="How many rows, at most 1,000.")
-@click.option("--known-at", help="As Kinlore knew it then.", metavar="TIME")
+@click.option("--known-at", help="As Kinlore knew it then.", type=TIME)
 @options
 def command(
     ids: tuple[str, ...],

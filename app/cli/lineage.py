@@ -11,6 +11,7 @@ import click
 
 from app.cli.console import age, clean, in_options, options, print_json, say
 from app.cli.kinds import EDGE, KIND, kind_names
+from app.cli.times import TIME
 from graph_schema.wording import counted
 
 _QUERY = """query(
@@ -55,8 +56,8 @@ _HOPS = 3
 @click.option(
     "--edge", "edges", type=EDGE, multiple=True, metavar="KIND", help="Follow only this kind of edge."
 )
-@click.option("--as-of", help="As it was in the world then.", metavar="TIME")
-@click.option("--known-at", help="As Kinlore knew it then.", metavar="TIME")
+@click.option("--as-of", help="As it was in the world then.", type=TIME)
+@click.option("--known-at", help="As Kinlore knew it then.", type=TIME)
 @click.option("--first", default=300, show_default=True, help="How many nodes, at most 2,000.")
 @options
 def command(

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from app.cli.console import in_options, options, print_json, say
+from app.cli.times import TIME
 from graph_schema.wording import counted
 
 _QUERY = """query($from: ID!, $to: ID!, $maxHops: Int, $first: Int, $asOf: DateTime, $knownAt: DateTime) {
@@ -22,8 +23,8 @@ _QUERY = """query($from: ID!, $to: ID!, $maxHops: Int, $first: Int, $asOf: DateT
 @click.argument("end", metavar="TO")
 @click.option("--hops", default=20, show_default=True, help="How long a path may be.")
 @click.option("--first", default=3, show_default=True, help="How many, at most 100.")
-@click.option("--as-of", help="As it was in the world then.", metavar="TIME")
-@click.option("--known-at", help="As Kinlore knew it then.", metavar="TIME")
+@click.option("--as-of", help="As it was in the world then.", type=TIME)
+@click.option("--known-at", help="As Kinlore knew it then.", type=TIME)
 @options
 def command(
     start: str,

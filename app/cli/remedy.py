@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from app.cli.console import clean, options, print_json, print_table, say
+from app.cli.times import TIME
 from graph_schema.wording import clipped
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -67,7 +68,7 @@ def _who(by: str | None) -> str | None:
 _outcome = click.Choice(["worked", "failed", "unknown"])
 
 
-@command.command()
+@command.command(short_help="Record a way to fix something.")
 @click.argument("title")
 @click.option("--how", help="What to do, in words.", metavar="TEXT")
 @click.option("--if", "conditions", multiple=True, help="What has to hold for it to help.", metavar="TEXT")
@@ -90,14 +91,14 @@ def record(
     return _recorded(made, as_json)
 
 
-@command.command()
+@command.command(short_help="Record that something was tried on a failure.")
 @click.argument("id")
 @click.argument("remediation")
 @click.option("--outcome", type=_outcome, default="unknown", help="How it ended.", show_default=True)
 @click.option(
     "--changed", multiple=True, help="What it consisted in: a commit, a deployment, …", metavar="ID"
 )
-@click.option("--at", help="When; by default now.", metavar="TIME")
+@click.option("--at", help="When; by default now.", type=TIME)
 @click.option("--note", help="Anything worth knowing.", metavar="TEXT")
 @click.option("--verified-by", help="Who saw how it ended.", metavar="NAME")
 @click.option("--recurred", is_flag=True, help="It worked, and the failure came back.")
@@ -136,7 +137,7 @@ def attempt(
     return _recorded(made, as_json)
 
 
-@command.command()
+@command.command(short_help="Say whether an inferred attempt was one.")
 @click.argument("attempt")
 @click.option("--outcome", type=_outcome, help="How it ended, where that was not known.")
 @click.option("--recurred", is_flag=True, help="It worked, and the failure came back.")
@@ -168,7 +169,7 @@ def confirm(
     return _recorded(made, as_json)
 
 
-@command.command()
+@command.command(short_help="Say how something that was shown suited.")
 @click.argument("id")
 @click.argument("thing")
 @click.option("--relevant/--irrelevant", default=None, help="Whether it was really alike.")
@@ -204,7 +205,7 @@ def feedback(
     return 0
 
 
-@command.command("list")
+@command.command("list", short_help="Show what to try, with its record.")
 @click.argument("id", required=False)
 @click.option("--text", help="A description of the failure instead of its ID.", metavar="TEXT")
 @click.option("--first", type=click.IntRange(1, 50), default=5, help="How many.", show_default=True)

@@ -7,6 +7,7 @@ import sys
 import click
 
 from app.cli.console import clean, options, print_json, say
+from app.cli.times import TIME
 from graph_schema.wording import counted
 
 _QUERY = """query($id: ID!, $knownAt: DateTime) {
@@ -18,7 +19,7 @@ _QUERY = """query($id: ID!, $knownAt: DateTime) {
 
 @click.command()
 @click.argument("id", metavar="ID")
-@click.option("--known-at", help="As Kinlore knew it then.", metavar="TIME")
+@click.option("--known-at", help="As Kinlore knew it then.", type=TIME)
 @options
 def command(id: str, known_at: str | None, config: str | None, as_json: bool) -> int:
     """Print the recipe to repeat a run, and what is missing for it."""

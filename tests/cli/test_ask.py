@@ -63,6 +63,19 @@ def test_find(kinlore: Kinlore) -> None:
     assert "--after" in kinlore("find", "Run", "--first", "2").err
 
 
+@pytest.mark.parametrize(
+    "words", [["lineage", DATA, "--as-of"], ["find", "Run", "--known-at"], ["compare", DATA, "--left-as-of"]]
+)
+def test_what_is_no_time_is_said_of_the_option(kinlore: Kinlore, words: list[str]) -> None:
+    refused = kinlore(*words, "soon")
+
+    assert refused.code == 2 and not refused.out
+    assert refused.err.endswith(
+        f"Error: Invalid value for '{words[-1]}': 'soon' is not a time; write it as 2026-01-31 or "
+        "2026-01-31T10:00:00Z, in UTC\n"
+    )
+
+
 def test_a_table_says_how_things_stand(kinlore: Kinlore) -> None:
     assert kinlore("find", "Run").out.splitlines()[0].split() == ["name", "created", "status", "id"]
     assert kinlore("find", "Commit").out.splitlines()[0].split() == ["name", "created", "id"]
@@ -132,7 +145,6 @@ def test_lineage_options(kinlore: Kinlore) -> None:
         (["lineage", "model_version=churn/3"], 2, "did you mean mlflow.model_version?"),
         (["lineage", "mlflow.modelversion=churn/3"], 2, "did you mean mlflow.model_version?"),
         (["lineage", DATA, "--first", "0"], 2, "first is 0"),
-        (["lineage", DATA, "--as-of", "soon"], 2, "not a time"),
         (["paths", DATA, "tag=out-of-memory"], 4, "no path leads"),
     ],
 )
