@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from app.cli.console import clean, options, print_json, print_table, say
+from graph_schema.wording import clipped
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -24,6 +25,8 @@ _NAMES = """query($a: ID!, $b: ID!) {
 }"""
 _WITHDRAW = f"mutation($id: ID!) {{ withdraw(id: $id) {{ {_FIELDS} }} }}"
 
+#: Characters of a reason in the table.
+_WHY = 60
 _HEADINGS = {
     "ONE_NODE": "one node",
     "SAME": "the same thing",
@@ -152,19 +155,32 @@ def _said_of(corrections: list[dict[str, Any]], left: set[str], right: set[str])
 @command.command("list")
 @options
 def listing(config: str | None, as_json: bool) -> int:
-    """List what people have said, oldest first."""
+    """List what people have said, oldest first, with the id to withdraw it by."""
+    from app.cli import ways
     from app.cli.client import connected
 
     with connected(config) as client:
         said = client.ask(_LISTED, {})["corrections"]
+        nodes = {} if as_json else ways.named(client, (each[side] for each in said for side in ("a", "b")))
     if as_json:
         print_json(said)
         return 0
     if not said:
-        say("nobody has corrected anything")
+        say("nobody has said anything")
         return 0
     print_table(
-        ("id", "verdict", "of", "and", "by", "why"),
-        [[each[key] or "" for key in ("id", "verdict", "a", "b", "by", "why")] for each in said],
+        ("when", "by", "said", "of", "and", "why", "id"),
+        [
+            (
+                each["at"][:16].replace("T", " "),
+                each["by"] or "",
+                each["verdict"],
+                ways.called(each["a"], nodes),
+                "" if each["a"] == each["b"] else ways.called(each["b"], nodes),
+                clipped(each["why"] or "", _WHY),
+                each["id"],
+            )
+            for each in said
+        ],
     )
     return 0

@@ -18,11 +18,18 @@ Edges = Sequence[Mapping[str, Any]]
 
 def on_the_way(client: Client, paths: Iterable[Edges]) -> dict[str, Mapping[str, Any]]:
     """The nodes on these ways, by id: their kinds and names."""
-    ids = sorted({edge[end] for path in paths for edge in path for end in ("from", "to")})
+    return named(client, {edge[end] for path in paths for edge in path for end in ("from", "to")})
+
+
+def named(client: Client, wanted: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    """Nodes by the id that they are asked for by: id, kind and name. What is not known is left out."""
+    ids = sorted(set(wanted))
     found: dict[str, Mapping[str, Any]] = {}
     for start in range(0, len(ids), _AT_ONCE):
         nodes = client.ask(_NODES, {"ids": ids[start : start + _AT_ONCE]})["nodes"]
-        found.update({node["id"]: node for node in nodes if node})
+        found.update(
+            {id: node for id, node in zip(ids[start : start + _AT_ONCE], nodes, strict=True) if node}
+        )
     return found
 
 
@@ -43,7 +50,7 @@ def starts(path: Edges, asked: str) -> str:
 
 def lines(path: Edges, start: str, nodes: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """``from Commit 3faf1c7 Tune``, ``─CODE_FOR→ Run run 0``; against the arrow ``←CODE_FOR─``."""
-    yield f"from {_called(start, nodes)}"
+    yield f"from {called(start, nodes)}"
     at = start
     for edge in path:
         along = edge["from"] == at
@@ -51,10 +58,11 @@ def lines(path: Edges, start: str, nodes: Mapping[str, Mapping[str, Any]]) -> It
         arrow = f"─{edge['kind']}→" if along or edge["kind"] == "SAME_AS" else f"←{edge['kind']}─"
         said = edge.get("evidence")
         doubt = f"  ({clipped(clean(said), _NAME)})" if said else ""
-        yield f"{arrow} {_called(at, nodes)}{doubt}"
+        yield f"{arrow} {called(at, nodes)}{doubt}"
 
 
-def _called(id: str, nodes: Mapping[str, Mapping[str, Any]]) -> str:
+def called(id: str, nodes: Mapping[str, Mapping[str, Any]]) -> str:
+    """``Run run 0``; the id of what is not known."""
     from app.cli.ids import spelled
 
     node = nodes.get(id)

@@ -22,6 +22,8 @@ def test_people_join_and_part_and_take_it_back(kinlore: Kinlore) -> None:
     assert said.code == 0 and "are held apart" in said.out
     assert f"kinlore identity withdraw {listed[0]['id']}" in said.err
     assert "held apart" in told.out and "said by ada: two seeds" in told.out
+    (row,) = kinlore("identity", "list").out.splitlines()[1:]
+    assert row[18:].split("  ") == ["ada", "apart", "Run run 1", "Run run 2", "two seeds", listed[0]["id"]]
     assert kinlore("identity", "withdraw", run(2), run(1)).code == 0
     assert kinlore("identity", "withdraw", run(2), run(1)).code == 4
     assert json.loads(kinlore("identity", "list", "--json").out) == []
