@@ -17,23 +17,27 @@ from app.learnings.fusion import Floats
 STRENGTH = 20.0
 #: Matches after the best that its lead is measured against.
 _FIELD = 5
+#: Candidates of a project that make a history.
+_HISTORY = 50.0
 
 
 def features(
     order: NDArray[np.intp],
     total: Floats,
     values: Mapping[str, Floats],
-    masses: Mapping[str, float],
+    about: Mapping[str, float],
     first: int,
 ) -> dict[str, Floats]:
     """One value per feature for each of the ``first`` best matches.
 
-    ``order``: candidates, best first. ``total``: their scores. ``values``: their signals. ``masses``: the
-    inverse document frequencies of the query's terms, summed, for ``text`` and ``title_in_text``.
+    ``order``: candidates, best first. ``total``: their scores. ``values``: their signals. ``about``: the
+    inverse document frequencies of the words of the query's ``title``, summed; and how many candidates are of
+    its ``own`` project (all of them where it is of none).
 
     How far a match stands out: of all candidates (``standout``, in their spread), of the next best
-    (``lead``). How much of the query it holds (``coverage``, ``title_coverage``), in how many telling words
-    (``words``). How close it is in meaning, where vectors are there.
+    (``lead``). How much of the query's title it holds (``title_coverage``), how far the query names what
+    ended it (``fix``), whether it is of the query's project, and how close it is in meaning, where vectors
+    are there. ``history``, 0 to 1: whether the project has enough behind it to hold a precedent.
     """
     best = order[:first]
     field = total[order[1 : 1 + _FIELD]]
@@ -42,11 +46,11 @@ def features(
         "standout": (total[best] - float(total.mean())) / (float(total.std()) + 0.1),
         "lead": total[best] - beside,
         "rank": np.log1p(np.arange(len(best))),
-        "coverage": values["text"][best] / (masses["text"] + 5),
-        "title_coverage": values["title_in_text"][best] / (masses["title_in_text"] + 2),
-        "words": np.log1p(values["text"][best]),
+        "title_coverage": values["title_in_text"][best] / (about["title"] + 2),
+        "fix": np.zeros(len(best)),
+        "history": np.full(len(best), min(1.0, about["own"] / _HISTORY)),
     }
-    for name in ("meaning", "title_meaning", "title_in_meaning"):
+    for name in ("fix", "project", "meaning", "title_meaning", "title_in_meaning"):
         if name in values:
             found[name] = values[name][best]
     return {name: np.asarray(value, dtype=np.float32) for name, value in found.items()}

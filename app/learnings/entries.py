@@ -8,6 +8,7 @@ import msgspec
 
 from app.embeddings.model import content_key
 from app.learnings import failures, surroundings
+from app.learnings.fixes import Fixes, fixes
 from app.learnings.ranking import Item
 from app.learnings.surroundings import Around
 from graph_schema.edges import EdgeKind
@@ -32,6 +33,7 @@ class Entry(msgspec.Struct, frozen=True):
     parameters: dict[str, str]
     packages: dict[str, str]
     sources: tuple[str, ...]
+    fixes: Fixes
     rests_on: tuple[int, ...]
 
     @property
@@ -52,16 +54,20 @@ def entries(store: GraphStore, nodes: Sequence[Node], *, all: bool = False) -> l
     found = surroundings.around(store, [node.handle for node in nodes])
     wanted = {h for around in found.values() for h in (*around.checks, *around.runtimes)}
     more = {n.handle: n for n in store.get(sorted(wanted)) if n is not None} if wanted else {}
+    ended = fixes(store, [node.handle for node in nodes])
     made = []
     for node in nodes:
         around = found[node.handle]
         checks = [more[h] for h in around.checks if h in more and failures.check_failed(more[h])]
         if all or failures.is_failure(node, checks):
-            made.append(_entry(node, around, checks, [more[h] for h in around.runtimes if h in more]))
+            runtimes = [more[h] for h in around.runtimes if h in more]
+            made.append(_entry(node, around, checks, runtimes, ended.get(node.handle, Fixes())))
     return made
 
 
-def _entry(node: Node, around: Around, checks: Sequence[Node], runtimes: Sequence[Node]) -> Entry:
+def _entry(
+    node: Node, around: Around, checks: Sequence[Node], runtimes: Sequence[Node], ended: Fixes
+) -> Entry:
     parameters = failures.parameters(node)
     packages = failures.packages(node)
     for runtime in runtimes:
@@ -80,6 +86,7 @@ def _entry(node: Node, around: Around, checks: Sequence[Node], runtimes: Sequenc
             *(near.entity for near in around.near),
             *(f"parameter:{key}={value}" for key, value in sorted(parameters.items())),
         ),
+        fixes=tuple(fix.text for fix in ended.said),
     )
     return Entry(
         node.handle,
@@ -89,7 +96,8 @@ def _entry(node: Node, around: Around, checks: Sequence[Node], runtimes: Sequenc
         parameters,
         packages,
         node.sources,
-        (node.handle, *(near.handle for near in around.near)),
+        ended,
+        (node.handle, *(near.handle for near in around.near), *ended.rests_on),
     )
 
 

@@ -99,6 +99,7 @@ def shared(
             share.get("graph", 0.0),
         ),
         *_component(query, match, share.get("component", 0.0)),
+        *_fix(match, positive, share),
         *_words(positive, share),
         *(
             Shared(name, said, sum(share.get(each, 0.0) for each in signals))
@@ -122,6 +123,14 @@ def _words(positive: Mapping[str, Contribution], share: Mapping[str, float]) -> 
     if words:
         text = f"words in common: {', '.join(words[:6])}"[:160]
         yield Shared("text", text, sum(share[each.signal] for each in there))
+
+
+def _fix(match: Entry, positive: Mapping[str, Contribution], share: Mapping[str, float]) -> Iterable[Shared]:
+    named = set(positive["fix"].shared) if "fix" in positive else set()
+    if named and match.fixes.said:
+        best = max(match.fixes.said, key=lambda fix: len(named.intersection(terms(fix.text))))
+        words = ", ".join(positive["fix"].shared[:6])
+        yield Shared("fix", f"names what its fix concerned: {words}"[:160], share["fix"], best.node)
 
 
 def _component(query: Item, match: Entry, weight: float) -> Iterable[Shared]:
@@ -196,7 +205,8 @@ def convincing(evidence: Sequence[Shared], contributions: Sequence[Contribution]
     their own, or words beyond "CUDA out of memory" and "Killed"."""
     if any(each.telling for each in evidence):
         return True
-    words = {word for c in contributions if c.signal in WORDS and c.value > 0 for word in c.shared}
+    said = (c for c in contributions if c.signal in (*WORDS, "fix") and c.value > 0)
+    words = {word for c in said for word in c.shared}
     own = {word for word in words if word not in _GENERIC_WORDS and not _generic(word)}
     return len(own) >= _FEW_WORDS
 

@@ -70,6 +70,29 @@ class InvertedIndex:
                 total[at] += weights
         return total
 
+    def named(self, terms: Iterable[str]) -> Floats:
+        """How far a query names every document, shape (documents,): the inverse document frequencies of the
+        terms that both have, times the share of the document's terms that these are. For documents without
+        repetition."""
+        total = np.zeros(len(self._lengths), dtype=np.float32)
+        held = np.zeros(len(self._lengths), dtype=np.float32)
+        for term in dict.fromkeys(terms):
+            if term in self._documents:
+                at = np.frombuffer(self._documents[term], dtype=np.int32)
+                total[at] += self.idf(term)
+                held[at] += 1
+        held /= np.maximum(np.frombuffer(self._lengths, dtype=np.int32), 1)
+        return total * held
+
+    def rarest(self, terms: Iterable[str]) -> Floats:
+        """The inverse document frequency of the rarest term that a query and every document both have, 0
+        where there is none; shape (documents,)."""
+        best = np.zeros(len(self._lengths), dtype=np.float32)
+        for term in sorted(set(terms), key=lambda term: (self.idf(term), term)):
+            if term in self._documents:
+                best[np.frombuffer(self._documents[term], dtype=np.int32)] = self.idf(term)
+        return best
+
     def mass(self, terms: Iterable[str]) -> float:
         """The inverse document frequencies of a query's terms, summed: what there is to agree in."""
         return sum(self.idf(term) for term in set(terms))

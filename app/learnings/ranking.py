@@ -7,6 +7,7 @@ signals rank alone. A score is the sum of its contributions, one per signal, and
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
@@ -32,8 +33,9 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     """A failure, as the ranking sees it.
 
     ``created``: microseconds since 1970. ``entities``: further things that it names or touches (data set,
-    model, pipeline, check), as ``sort:value``. Vectors are unit vectors of one model, or None: of title and
-    body together, and of the title.
+    model, pipeline, check), as ``sort:value``. ``fixes``: what is known of how it was ended, line by line
+    (titles, what was changed); that of a query is not looked at. Vectors are unit vectors of one model, or
+    None: of title and body together, and of the title.
     """
 
     id: str
@@ -43,6 +45,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     created: int
     component: str | None = None
     entities: tuple[str, ...] = ()
+    fixes: tuple[str, ...] = ()
     vector: Floats | None = None
     title_vector: Floats | None = None
 
@@ -68,18 +71,19 @@ class Ranked(msgspec.Struct, frozen=True):
 
 class Comparison(msgspec.Struct, frozen=True):
     """A query against all its candidates: their places, their signals as measured, what each signal adds to
-    their scores, the scores, and the candidates by score, best first. Arrays of one length."""
+    their scores, the scores, and the candidates by score, best first. Arrays of one length. ``about``: what
+    is known of the question itself, as ``confidence.features`` takes it."""
 
     at: NDArray[np.intp]
     values: dict[str, Floats]
     parts: dict[str, Floats]
     total: Floats
     order: NDArray[np.intp]
-    masses: dict[str, float]
+    about: dict[str, float]
 
     def features(self, first: int) -> dict[str, Floats]:
         """What the probability of the ``first`` best rests on."""
-        return confidence.features(self.order, self.total, self.values, self.masses, first)
+        return confidence.features(self.order, self.total, self.values, self.about, first)
 
 
 class _Query:
@@ -90,6 +94,13 @@ class _Query:
         self.title = terms(item.title)
         self.text = [*self.title, *terms(item.body)]
         self.signature = telling(signature(f"{item.title}\n{item.body}"))
+        self._named: Floats | None = None
+
+    def named(self, fixes: InvertedIndex) -> Floats:
+        """How far it names each line of what ended others."""
+        if self._named is None:
+            self._named = fixes.named(self.text)
+        return self._named
 
 
 def telling(found: Signature) -> tuple[str, ...]:
@@ -103,12 +114,13 @@ def telling(found: Signature) -> tuple[str, ...]:
 
 class Ranker:
     """Items that can be ranked against a query. Adding one costs its own length; items are not rebuilt.
+    ``signals``: how each counts.
 
     An item that is added under an id that is there already replaces it. Not for several threads at a time.
     """
 
     def __init__(self, items: Iterable[Item] = (), signals: Mapping[str, Signal] = priors.SIGNALS) -> None:
-        self._weights = signals
+        self.signals = signals
         self._items: list[Item] = []
         self._places: dict[str, int] = {}
         self._projects: dict[str, int] = {}
@@ -121,6 +133,9 @@ class Ranker:
         self._titles = InvertedIndex()
         self._signatures = InvertedIndex(k1=0.5, b=0.3)
         self._graph = InvertedIndex(k1=0.5, b=0.3)
+        self._fixes = InvertedIndex()
+        # Places of the items that the lines of ``_fixes`` belong to, ascending.
+        self._fixed = array("i")
         self._vectors = Matrix()
         self._title_vectors = Matrix()
         for item in items:
@@ -151,6 +166,9 @@ class Ranker:
         self._titles.add(query.title)
         self._signatures.add(query.signature)
         self._graph.add(item.entities)
+        for line in item.fixes:
+            self._fixes.add(set(terms(line)))
+            self._fixed.append(place)
         self._vectors.add(item.vector)
         self._title_vectors.add(item.title_vector)
         return place
@@ -224,14 +242,14 @@ class Ranker:
         """The query against all its candidates, which are those of ``rank``."""
         at = self._candidates(query, scope, query.created if before is None else before, allowed)
         asked = _Query(query)
-        values = {name: found[at] for name, found in self._signals(asked).items() if name in self._weights}
-        parts = contributions(values, self._weights, factors or {})
+        values = {name: found[at] for name, found in self._signals(asked).items() if name in self.signals}
+        parts = contributions(values, self.signals, factors or {})
         total = fuse(parts) if len(at) else np.zeros(0, dtype=np.float32)
-        masses = {
-            "text": self._text.mass(asked.text),
-            "title_in_text": self._text.mass(asked.title),
+        about = {
+            "title": self._text.mass(asked.title),
+            "own": float(len(at) if query.project is None else values["project"].sum()),
         }
-        return Comparison(at, values, parts, total, np.argsort(-total, kind="stable"), masses)
+        return Comparison(at, values, parts, total, np.argsort(-total, kind="stable"), about)
 
     def _candidates(
         self, query: Item, scope: Scope, before: int, allowed: NDArray[np.bool_] | None
@@ -253,6 +271,7 @@ class Ranker:
             "text": self._text.scores(query.text),
             "title_in_text": self._text.scores(query.title),
             "text_in_title": self._titles.scores(query.text),
+            "rarest": self._text.rarest(query.text),
         }
         if item.vector is not None and item.title_vector is not None and self._vectors.filled:
             found["meaning"] = self._vectors.cosines(item.vector)
@@ -262,6 +281,8 @@ class Ranker:
             found["signature"] = np.sqrt(self._signatures.scores(query.signature))
         if item.entities:
             found["graph"] = np.sqrt(self._graph.scores(item.entities))
+        if len(self._fixes):
+            found["fix"] = self._named_by_fixes(query)
         age = (item.created - np.frombuffer(self._created, dtype=np.int64)) / _DAY
         found["recency"] = -np.log1p(np.maximum(age, 0)).astype(np.float32)
         found["project"] = _same(self._project, _code(self._projects, item.project))
@@ -269,10 +290,27 @@ class Ranker:
             found["component"] = _same(self._component, _code(self._components, item.component))
         return found
 
+    def _named_by_fixes(self, query: _Query) -> Floats:
+        """Of every item, how far the query names what ended it: its best line counts."""
+        best = np.zeros(len(self._items), dtype=np.float32)
+        np.maximum.at(best, np.frombuffer(self._fixed, dtype=np.int32), query.named(self._fixes))
+        return np.sqrt(best)
+
+    def _fix(self, query: _Query, place: int) -> dict[str, float]:
+        """What the query shares with the best line of an item's fixes."""
+        lines = range(bisect_left(self._fixed, place), bisect_right(self._fixed, place))
+        if not lines:
+            return {}
+        named = query.named(self._fixes)
+        return self._fixes.shares(query.text, max(lines, key=lambda line: named[line]))
+
     def _shared(self, signal: str, query: _Query, place: int) -> tuple[str, ...]:
         match signal:
             case "text":
                 shares = self._text.shares(query.text, place)
+            case "rarest":
+                both = self._text.shares(query.text, place)
+                return tuple(sorted(both, key=lambda term: (-self._text.idf(term), term)))[:1]
             case "title_in_text":
                 shares = self._text.shares(query.title, place)
             case "text_in_title":
@@ -281,6 +319,8 @@ class Ranker:
                 shares = self._signatures.shares(query.signature, place)
             case "graph":
                 shares = self._graph.shares(query.item.entities, place)
+            case "fix":
+                shares = self._fix(query, place)
             case "project" | "component":
                 ours, theirs = getattr(query.item, signal), getattr(self._items[place], signal)
                 return (ours,) if ours is not None and ours == theirs else ()

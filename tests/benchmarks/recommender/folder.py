@@ -24,7 +24,7 @@ class Question(msgspec.Struct, frozen=True):
 
 class Folder(msgspec.Struct, frozen=True):
     """Reports with the time each can be found from (closed, where that is known, else created), by that
-    time; and questions by their time."""
+    time; and questions by their time. What ended a report is known from the time that it can be found."""
 
     name: str
     items: list[tuple[int, Item]]
@@ -52,13 +52,13 @@ def load(folder: Path, encoder: Encoder | None) -> Folder:
     items = _with_vectors([item for _, item in docs], encoder)
     times = [found for found, _ in docs]
     by_id = {item.id: item for item in items}
-    questions = [Question(by_id[line["query"]], frozenset(line["relevant"])) for line in lines]
+    questions = [Question(_asked(by_id[line["query"]]), frozenset(line["relevant"])) for line in lines]
     named = {line["query"] for line in lines}
     named |= {id for line in lines for id in (*line["relevant"], *line.get("related", ()))}
     matched = sum(bool(question.relevant) for question in questions)
     rest = sorted((item for item in items if item.id not in named), key=lambda item: (item.created, item.id))
     places = np.linspace(0, len(rest) - 1, min(matched, len(rest))).round().astype(int)
-    questions += [Question(rest[place], frozenset()) for place in sorted(set(places.tolist()))]
+    questions += [Question(_asked(rest[place]), frozenset()) for place in sorted(set(places.tolist()))]
     return Folder(
         name=folder.name,
         items=sorted(zip(times, items, strict=True), key=lambda pair: (pair[0], pair[1].id)),
@@ -73,14 +73,22 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 def _read(doc: dict[str, Any]) -> tuple[int, Item]:
     created = _micros(doc["created"])
+    closed = _micros(doc["closed"]) if doc.get("closed") else None
     item = Item(
         id=str(doc["id"]),
         project=doc.get("project"),
         title=doc.get("title") or "",
         body=doc.get("body") or "",
         created=created,
+        # Where it is not known since when, it is not known.
+        fixes=() if closed is None else tuple(doc.get("fix_files") or ()),
     )
-    return (_micros(doc["closed"]) if doc.get("closed") else created), item
+    return (created if closed is None else closed), item
+
+
+def _asked(item: Item) -> Item:
+    """An item as it was when somebody asked: nobody knew what would end it."""
+    return msgspec.structs.replace(item, fixes=())
 
 
 def _micros(moment: str) -> int:

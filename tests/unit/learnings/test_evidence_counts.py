@@ -63,6 +63,20 @@ def test_without_the_entities_it_cites_a_match_scores_lower(bodies: list[str]) -
 
 
 @settings(max_examples=60, deadline=None)
+@given(bodies=st.lists(texts, min_size=2, max_size=8), asked=texts, fixed=texts)
+def test_without_the_fix_it_cites_a_match_scores_lower(bodies: list[str], asked: str, fixed: str) -> None:
+    earlier = items(bodies)
+    earlier[0] = msgspec.structs.replace(earlier[0], fixes=(fixed, "src/loader.py"))
+    query = Item(id="new", project="p", title=asked.split()[0], body=asked, created=99 * DAY)
+    before = of(Ranker(earlier), query, "0")
+
+    without = Ranker([msgspec.structs.replace(earlier[0], fixes=()), *earlier[1:]])
+
+    cited = next(part.shared for part in before.contributions if part.signal == "fix")
+    assert not cited or of(without, query, "0").score < before.score
+
+
+@settings(max_examples=60, deadline=None)
 @given(bodies=st.lists(texts, min_size=1, max_size=8), asked=texts)
 def test_contributions_sum_to_the_score(bodies: list[str], asked: str) -> None:
     query = Item(id="new", project="q", title=asked, body=asked, created=99 * DAY, entities=("dataset:nan",))

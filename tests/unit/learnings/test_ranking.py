@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -72,3 +73,27 @@ def test_vectors_of_different_sizes_are_refused() -> None:
 
     with pytest.raises(ValueError, match="a vector of 1 among vectors of 2"):
         ranker.add(Item(id="b", project=None, title="t", body="", created=1, vector=vector[:1]))
+
+
+def test_what_ended_an_earlier_one_counts_by_its_best_line() -> None:
+    ended = ("src/io/batch_loader.cc", "docs/readme.md")
+    earlier = [
+        item("other", "Crash after some hours", day=1),
+        msgspec.structs.replace(item("fixed", "Crash after some hours", day=1), fixes=ended),
+    ]
+    query = item("new", "Segfault", "in batch_loader.cc", day=9)
+
+    best = Ranker(earlier).rank(query, first=1)[0]
+
+    assert best.id == "fixed"
+    cited = next(part for part in best.contributions if part.signal == "fix")
+    assert cited.value > 0 and "batch_loader" in " ".join(cited.shared) and "readme" not in cited.shared
+
+
+def test_what_will_end_the_query_is_not_looked_at() -> None:
+    ranker = Ranker([msgspec.structs.replace(each, fixes=("src/scaler.py",)) for each in EARLIER])
+    query = item("new", "Segfault in the scaler", day=9)
+
+    told = ranker.rank(msgspec.structs.replace(query, fixes=("GradScaler.step", "customer_age")))
+
+    assert told == ranker.rank(query)
