@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from app.cli.console import clean, options, print_json, say
+from app.cli.console import clean, moment, options, print_json, say
 from app.cli.times import TIME
 from graph_schema.wording import clipped, counted
 
@@ -205,7 +205,7 @@ def _line(id: str, named: Mapping[str, Any], times: Mapping[str, str], *, mark: 
     if node is None:
         click.echo(f"                  {'':<13} {clean(id)}")
         return
-    when = times.get(id, "")[:16].replace("T", " ")
+    when = moment(times.get(id))
     tool = next((named["tools"].get(name, name) for name in node["sources"]), "–")
     name = clipped(clean(node["name"]), 44)
     text = f"{when:<16}  {tool:<13} {spelled(node['kind']):<15} {name}"

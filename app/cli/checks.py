@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from app.cli.console import clean, in_options, options, print_json, print_table, say
+from app.cli.console import clean, in_options, moment, options, print_json, print_table, say
 from app.cli.kinds import KIND
 from app.cli.times import TIME
 from graph_schema.wording import clipped, counted
@@ -108,7 +108,7 @@ def _show(found: dict[str, Any]) -> None:
         status = str(told.get("status", "UNKNOWN"))
         mark = click.style(status.ljust(7), fg=_COLOURS.get(status))
         segment = f" [{clean(str(told['segment']))}]" if told.get("segment") else ""
-        when = str(told.get("checkedAt", ""))[:19]
+        when = moment(str(told.get("checkedAt", "")))
         name = clipped(clean(check["name"]), 2 * _NAME)
         click.echo(f"{mark} {when}  {name}{segment}  {clean(str(told.get('kind', '')))}")
         subjects = [

@@ -58,6 +58,11 @@ def clean(text: str) -> str:
     return _line(text)
 
 
+def moment(said: str | None) -> str:
+    """A time as tables show it, in UTC and to the minute: ``2026-11-03 14:20``."""
+    return (said or "")[:16].replace("T", " ")
+
+
 def age(then: int | None, now: int) -> str:
     """How long ago, in one unit; times in microseconds."""
     if then is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from app.cli.console import options, print_json, print_table, say
+from app.cli.console import moment, options, print_json, print_table, say
 from app.cli.kinds import KIND
 from app.cli.times import TIME
 from graph_schema.wording import clipped
@@ -113,8 +113,12 @@ def command(
 
 
 def _row(node: dict[str, Any], keys: Sequence[str]) -> tuple[str, ...]:
-    created = (node["createdAt"] or "")[:19]
-    return (clipped(node["name"], _NAME), created, *(_shown(node, key) for key in keys), node["id"])
+    return (
+        clipped(node["name"], _NAME),
+        moment(node["createdAt"]),
+        *(_shown(node, key) for key in keys),
+        node["id"],
+    )
 
 
 def _shown(node: dict[str, Any], key: str) -> str:

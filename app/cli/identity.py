@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from app.cli.console import clean, options, print_json, print_table, say
+from app.cli.console import clean, moment, options, print_json, print_table, say
 from graph_schema.wording import clipped
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -172,7 +172,7 @@ def listing(config: str | None, as_json: bool) -> int:
         ("when", "by", "said", "of", "and", "why", "id"),
         [
             (
-                each["at"][:16].replace("T", " "),
+                moment(each["at"]),
                 each["by"] or "",
                 each["verdict"],
                 ways.called(each["a"], nodes),

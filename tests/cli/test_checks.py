@@ -80,7 +80,7 @@ def test_what_was_checked_is_listed_with_what_failed(kinlore: Kinlore, filled: P
 
     assert shown.code == 0 and "3 checks: complete" in shown.err
     assert shown.out.splitlines()[0].split() == [
-        "FAILED", "2026-01-03T00:00:00", "churn", "auc:", "v2", "model_quality"
+        "FAILED", "2026-01-03", "00:00", "churn", "auc:", "v2", "model_quality"
     ]  # fmt: skip
     assert "        of ModelVersion churn v2\n        0.6 is not at least 0.7\n" in shown.out
     assert "        of DatasetVersion features.csv\n        not_null(age)\n" in shown.out
