@@ -30,8 +30,9 @@ _LETTERS = 50
 def command(name: str | None, config: str | None, as_json: bool) -> int:
     """Show how the sources stand; with a NAME also its last runs, and what was refused, and why."""
     from app.cli.client import connected
-    from app.cli.outcome import NOT_FOUND, OK
+    from app.cli.outcome import OK
     from app.errors import NoGraphYet
+    from graph_schema.errors import NotFound
 
     new = False
     try:
@@ -40,10 +41,10 @@ def command(name: str | None, config: str | None, as_json: bool) -> int:
     except NoGraphYet:
         new, found = True, _configured(config)
     if name is not None:
+        known = ", ".join(source["name"] for source in found) or "none; `kinlore init` finds some"
         found = [source for source in found if source["name"] == name]
         if not found:
-            say(f"no source is named {name!r}")
-            return NOT_FOUND
+            raise NotFound(f"no source is named {name!r}; known are: {known}")
     letters = _letters(config, name) if name is not None and not new else []
     if as_json:
         print_json({**found[0], "refused": letters} if name is not None else found)

@@ -207,7 +207,8 @@ def test_sources_shows_what_was_refused(kinlore: Kinlore, folder: Path) -> None:
     kinlore("ingest")
 
     assert json.loads(kinlore("sources", "code", "--json").out)["refused"] == []
-    assert kinlore("sources", "nobody").code == 4
+    unknown = kinlore("sources", "nobody")
+    assert (unknown.code, unknown.err) == (4, "kinlore: no source is named 'nobody'; known are: code\n")
 
 
 def wait_until_open(pid: int, path: Path) -> None:
