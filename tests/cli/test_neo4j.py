@@ -26,7 +26,7 @@ def test_the_demo_on_neo4j_answers_as_on_sqlite(
             answers.append(json.loads(kinlore(*asked).out))
 
     half = len(answers) // 2
-    assert half == 8 and answers[:half] == answers[half:]
+    assert half == 9 and answers[:half] == answers[half:]
 
 
 # Two, because a third wrong password in a row makes Neo4j refuse right ones too for a while.
