@@ -100,6 +100,8 @@ class Connection:
         """The one list that a reading statement gives, by a single round trip: in a transaction of its own,
         which is neither begun nor committed by messages. What can be tried again is, as in :meth:`read`."""
         with self.told():
+            # A server that has never answered is not tried again.
+            self._meet()
             try:
                 with self._session(READ_ACCESS) as session:
                     found: list[Any] = session.run(
