@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -160,9 +160,9 @@ def certainty(links: Iterable[Link]) -> float:
     return math.prod(link.certainty for link in links)
 
 
-def arrivals(region: Region, start: int, since: Micros) -> dict[int, Micros]:
+def arrivals(region: Region, start: int, since: Micros, spared: Collection[int] = ()) -> dict[int, Micros]:
     """When what happened at ``start`` had reached each node downstream: the earliest time by which all edges
-    of some way there held, and never before ``since``."""
+    of some way there held, and never before ``since``. ``spared`` did not get it as their code."""
     at = {start: since}
     queue = [(since, start)]
     while queue:
@@ -170,6 +170,8 @@ def arrivals(region: Region, start: int, since: Micros) -> dict[int, Micros]:
         if when > at[node]:
             continue
         for link in region.out.get(node, ()):
+            if link.dst in spared and link.edge.kind is EdgeKind.CODE_FOR:
+                continue
             reached = when if link.since is None else max(when, link.since)
             if reached < at.get(link.dst, reached + 1):
                 at[link.dst] = reached

@@ -22,8 +22,6 @@ from graph_schema.values import Direction, Node, Spaces
 E = EdgeKind
 #: Earlier values that one is compared with, at most and at least.
 _COMPARED, _LEAST = 20, 3
-#: Runs just before a change that tell whether things were bad already.
-_LATELY = 4
 #: Worse by more than this many median deviations, and by more than this share of the value.
 _DEVIATIONS, _TOLERANCE = 3.0, 0.01
 _MAD_TO_SIGMA = 1.4826
@@ -69,7 +67,7 @@ class RunHistory:
         self._at = at
         self._values: dict[tuple[int, str, str], list[tuple[Micros, float]]] = {}
         self._usual: dict[int, float] = {}
-        self._timelines: dict[int, list[tuple[Micros, int, bool]]] = {}
+        self._worse: dict[int, list[str] | None] = {}
         for parent, members in groups.members.items():
             for handle in members:
                 self._note(parent, groups.nodes.get(handle))
@@ -94,31 +92,14 @@ class RunHistory:
             return None if metrics_only or run.properties.get("status") not in GOOD else False
         return bool(worse)
 
-    def lately(self, parent: int, handles: Collection[int]) -> float:
-        """How often runs of a group were bad just before the first of these: what was bad already then has
-        another cause. Drawn towards what is usual in the group, as if four runs more had been seen."""
-        timeline = self._timeline(parent)
-        first = min((when for when, handle, _ in timeline if handle in handles), default=self._at)
-        before = [bad for when, handle, bad in timeline if when < first and handle not in handles][-_LATELY:]
-        return (sum(before) + _LATELY * self._share(parent)) / (len(before) + _LATELY)
-
-    def _timeline(self, parent: int) -> list[tuple[Micros, int, bool]]:
-        """The runs of a group by time, with how they went, where that can be told."""
-        if parent not in self._timelines:
-            found = []
-            for handle in set(self._groups.members.get(parent, ())):
-                node = self._groups.nodes.get(handle)
-                when = None if node is None else time_of(node)
-                if node is not None and when is not None and when <= self._at:
-                    bad = self.bad(node, metrics_only=True)
-                    if bad is not None:
-                        found.append((when, handle, bad))
-            self._timelines[parent] = sorted(found)
-        return self._timelines[parent]
-
     def worse(self, run: Node) -> list[str] | None:
         """The metrics that are worse than before by more than they usually vary; None where there is nothing
         to compare with."""
+        if run.handle not in self._worse:
+            self._worse[run.handle] = self._compared(run)
+        return self._worse[run.handle]
+
+    def _compared(self, run: Node) -> list[str] | None:
         when = time_of(run)
         told = False
         found = []

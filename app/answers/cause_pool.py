@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from app.answers.cause_commits import Code, code_of
 from app.answers.cause_graph import Link, Region, best_paths, masks, nodes_of, read
-from app.answers.last_good import LastGood, along, time_of
-from app.lineage.commits import between
+from app.answers.last_good import LastGood, time_of
 from graph_schema.edges import FLOW_KINDS, EdgeKind
 from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore
@@ -24,24 +24,23 @@ _MADE = {
     K.MODEL_VERSION: (E.PRODUCED, E.REGISTERED_AS),
     K.ARTIFACT: (E.PACKAGED_IN, E.PRODUCED, E.CODE_FOR),
 }
-#: Candidates that are looked at in detail, the latest to take effect first; pairs of commits between which
-#: the range is read.
-MAX_CANDIDATES, _MAX_RANGES = 150, 8
+#: Candidates that are looked at in detail, the latest to take effect first.
+MAX_CANDIDATES = 150
 #: Bits of the states: the failing ones, then the last good, then each earlier one.
 FAILING, GOOD, _EARLIER = 1, 2, 4
 
 
 class Pool(msgspec.Struct):
     """``candidates`` are nodes that lead to the subject along ``paths``, all before it. ``held`` has for each
-    node the states that it led to; ``ranged`` are commits between the code of the last good state and that
-    of the failing one. ``undated`` are candidates without any time."""
+    node the states that it led to; ``code`` has the commits between what was used before and what is now.
+    ``undated`` are candidates without any time."""
 
     region: Region
     paths: dict[int, tuple[float, Link | None]]
     held: dict[int, int]
     nodes: dict[int, Node]
     candidates: list[int]
-    ranged: set[int]
+    code: Code
     undated: list[Node]
     left_out: int = 0
 
@@ -71,52 +70,12 @@ def pool(
     held = masks(region, roots)
     paths = best_paths(region, subject.handle)
     nodes = nodes_of(store, region.handles, known_at, spaces)
-    ranged = _ranges(store, region, paths, held, nodes, known_at, spaces)
-    if ranged:
+    code = code_of(store, region, paths, held, nodes, known_at, spaces)
+    if code.between:
         paths = best_paths(region, subject.handle)
-    found = Pool(region, paths, held, nodes, [], ranged, [])
+    found = Pool(region, paths, held, nodes, [], code, [])
     _choose(found, subject, at, states.good is not None)
     return found
-
-
-def _ranges(
-    store: GraphStore,
-    region: Region,
-    paths: Mapping[int, object],
-    held: Mapping[int, int],
-    nodes: dict[int, Node],
-    known_at: Micros | None,
-    spaces: Spaces,
-) -> set[int]:
-    """Commits that the failing state's code has and that of the last good one has not; their order becomes
-    part of the region, so that a path leads through it."""
-    commits = [h for h, node in nodes.items() if node.kind is K.COMMIT and _codes(region, h)]
-    homes: dict[int, list[int]] = {}
-    for step, _ in along(store, commits, Direction.UPSTREAM, E.HAS, known_at, spaces):
-        homes.setdefault(step.src, []).append(step.dst)
-    pairs: list[tuple[Node, Node]] = []
-    for members in homes.values():
-        good = [nodes[h] for h in members if held.get(h, 0) & GOOD]
-        for handle in members:
-            bad = nodes[handle]
-            if handle in paths and not held.get(handle, 0) & GOOD and good:
-                older = [n for n in good if (n.created_at or 0) <= (bad.created_at or 0)]
-                if older:
-                    pairs.append((max(older, key=lambda n: (n.created_at or 0, n.id)), bad))
-    ranged: set[int] = set()
-    pairs.sort(key=lambda pair: (-(pair[1].created_at or 0), pair[1].id))
-    for good_head, bad_head in pairs[:_MAX_RANGES]:
-        added = between(store, good_head, bad_head, known_at=known_at, spaces=spaces).added
-        nodes.update((node.handle, node) for node in added)
-        ranged.update(node.handle for node in added)
-    for step, edge in along(store, sorted(ranged), Direction.UPSTREAM, E.PRECEDES, known_at, spaces):
-        if step.src in ranged:
-            region.add(step, edge)
-    return ranged
-
-
-def _codes(region: Region, handle: int) -> bool:
-    return any(link.edge.kind is E.CODE_FOR for link in region.out.get(handle, ()))
 
 
 def effective(found: Pool, handle: int) -> Micros | None:

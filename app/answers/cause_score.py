@@ -10,118 +10,59 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
-import msgspec
-
-HOUR = 3_600.0
-DAY = 24 * HOUR
+from app.answers.cause_code import Touch
+from app.answers.cause_delays import elsewhere, here
+from app.answers.cause_evidence import (
+    DAY,
+    CheckSeen,
+    RunSeen,
+    Setting,
+    Signals,
+    Weight,
+    capped,
+    damped,
+    lasting,
+    many,
+)
 
 #: Prior log-odds of a change by what it is: rarely made changes are the riskier ones.
 PRIORS = {
-    "Commit": 0.0,
-    "DatasetVersion": -0.3,
-    "derived": -0.8,
-    "Runtime": 0.5,
-    "ModelVersion": 1.3,
+    "Commit": -0.2,
+    "DatasetVersion": -0.2,
+    "derived": -1.1,
+    "Runtime": 0.8,
+    "ModelVersion": 2.0,
     "Artifact": -1.5,
-    "Run": -0.3,
-    "Deployment": -0.5,
+    "Run": -0.4,
+    "Deployment": -0.8,
     "JobRun": -0.5,
 }
 #: The share of what no tool told of, as log-odds against a change with nothing for or against it.
 UNTOLD = 0.0
-#: That a bad thing shows at all in one deployment that carries it; incidents a day of one that is well.
-_SHOWS, _RATE = 0.7, 1 / 40
-#: That a release fails whatever it carries; how far the fates of other deployments count.
-_RELEASE, _FAILED_TOO, _WENT_WELL = 0.08, 0.4, 0.6
-#: The delay of an incident: mostly hours, sometimes days (two exponential distributions: share and mean).
-_DELAYS = ((0.7, 8 * HOUR), (0.3, 3 * DAY))
-#: That offline metrics show a bad thing at all; that one run shows it then.
-_VISIBLE, _RUN_SHOWS = 0.6, 0.85
-#: How much many runs of one group count, as a power of their number.
-_RUNS_COUNT = 0.6
-#: That a check of a bad thing itself fails, and one of what was made from it.
-_CHECK_FAILS, _LATER_FAILS = 0.7, 0.4
+_CHANGED, _UNCHANGED, _BROUGHT, _TRIVIAL = 0.6, -1.7, -1.0, -0.8
+#: By how near what a commit touched is to what ran.
+_TOUCHED = {Touch.ASIDE: -2.5, Touch.OTHERS: -4.0, Touch.INSTALLED: -1.4, Touch.SHARED: 0.5, Touch.OWN: 0.9}
+_FAMILIAR, _MENDED = 0.2, -2.5
+#: By the greatest step of a version in what is installed: less than a minor one, minor, major.
+_UPGRADED = (-0.6, 0.1, 1.1)
+_NAMED, _AGE, _UNCOMPARED = 1.5, 0.3, -1.5
+#: How much the delay counts, the time without harm, and what became of others.
+_SOON, _WELL, _FAILED_TOO, _WENT_WELL = 1.4, 0.6, 0.4, 1.2
+#: That offline metrics show a bad thing at all, and where those of a run that led to the failure do; that one
+#: run shows it then; that a group of runs suffers from bad data, and from anything else.
+_VISIBLE, _VISIBLE_HERE, _RUN_SHOWS, _DATA_HURTS, _HURTS = 0.75, 0.96, 0.92, 0.75, 0.95
+_RUNS = 0.6
+#: Where the run that led to the failure went well: what acts before it is the less probable.
+_RAN_WELL = -0.6
+#: That a check of a bad thing itself fails, and one of what was made from it; how much each counts.
+_CHECK_FAILS, _LATER_FAILS, _DIRECT, _LATER = 0.75, 0.4, 0.8, 0.35
 #: That the size of bad data is out of line, and of good data.
 _SIZE_BAD, _SIZE_GOOD = 0.35, 0.03
-_UNCHANGED, _BROUGHT, _TRIVIAL = -2.0, -1.0, -2.0
-_NAMED, _AGE, _UNCOMPARED = 1.5, 0.3, -1.5
+#: A value that changed: after four that were the same, else; and each time it was halved or doubled.
+_STEADY, _MOVED, _LEAP, _SETTINGS = 1.4, 0.5, 0.9, 1.5
+_KIN, _LIFT, _ALIKE = 0.8, 0.4, 0.4
 _MOST = 6.0
-
-
-class Exposure(msgspec.Struct, frozen=True):
-    """A deployment that carried the change. ``seconds``: from when it carried it to its first incident after
-    that, else to the end of its time there. ``failed``: whether that incident came. ``age``: seconds from its
-    release to then; every release is a risk of its own."""
-
-    seconds: float
-    failed: bool
-    age: float | None = None
-
-
-class RunSeen(msgspec.Struct, frozen=True):
-    """A run downstream of the change. ``usual``: how often runs of its group are bad anyway, 0 to 1; runs of
-    one group share most of what is good or bad about them."""
-
-    bad: bool
-    usual: float
-    group: int = 0
-
-
-class CheckSeen(msgspec.Struct, frozen=True):
-    """A check downstream of the change; ``direct``: of the thing itself. ``usual``: how often checks of that
-    name fail."""
-
-    name: str
-    failed: bool
-    direct: bool
-    usual: float
-
-
-class Setting(msgspec.Struct, frozen=True):
-    """A parameter or configuration value that changed. ``seen``: whether this value was used before;
-    ``steady``: whether the last few before the change all had the same."""
-
-    path: str
-    before: object
-    after: object
-    seen: bool
-    steady: bool = False
-
-
-class Signals(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of one change. ``sort`` is a key of :data:`PRIORS`; ``changed``: whether the last good
-    state did without it (None: there is none to compare with); ``own``: the exposures of the very things
-    that failed, ``others``: all others'. ``size`` is the factor to the size usual before, ``spread`` the
-    factor that is usual. ``lift``: how much more often such changes were confirmed for such failures."""
-
-    sort: str
-    certainty: float = 1.0
-    changed: bool | None = None
-    own: Sequence[Exposure] = ()
-    others: Sequence[Exposure] = ()
-    runs: Sequence[RunSeen] = ()
-    checks: Sequence[CheckSeen] = ()
-    size: float | None = None
-    spread: float = 1.1
-    settings: Sequence[Setting] | None = None
-    brought: bool = False
-    confirmed_kin: int = 0
-    lift: float = 1.0
-    symptom: float = 0.0
-    symptom_text: str = ""
-    trivial: bool = False
-    age: float = 0.0
-    named: bool = False
-
-
-class Weight(NamedTuple):
-    """A contribution in log-odds: its sort, how much, and the sentence that says why."""
-
-    kind: str
-    log_odds: float
-    text: str
 
 
 def weigh(signals: Signals) -> list[Weight]:
@@ -129,25 +70,17 @@ def weigh(signals: Signals) -> list[Weight]:
     found = [Weight("kind", PRIORS[signals.sort], _prior_text(signals.sort))]
     found += _path(signals)
     found += _difference(signals)
-    found += _time(signals)
-    if signals.named:
-        found.append(Weight("path", _NAMED, "the failure names it itself"))
-    found += _elsewhere(signals)
-    found += _runs(signals.runs)
+    if signals.age > 0:
+        text = f"it was made {lasting(signals.age)} before the failure"
+        found.append(Weight("time", -_AGE * math.log1p(signals.age / DAY), text))
+    found += here(signals.own, signals.serving, _SOON, _WELL)
+    found += elsewhere(signals.others, signals.serving, _FAILED_TOO, _WENT_WELL)
+    found += _runs(signals)
     found += _checks(signals.checks)
     found += _size(signals)
     found += _settings(signals)
-    if signals.brought:
-        found.append(Weight("change", _BROUGHT, "it brought in data that is named by itself"))
-    if signals.trivial:
-        found.append(Weight("change", _TRIVIAL, "its message speaks of documents or spelling only"))
-    if signals.confirmed_kin:
-        text = f"confirmed as a cause before: {signals.confirmed_kin} of the same line"
-        found.append(Weight("earlier", 0.7 * math.log1p(signals.confirmed_kin), text))
-    if abs(math.log(signals.lift)) > 0.05:
-        often = "more" if signals.lift > 1 else "less"
-        text = f"such changes were confirmed {often} often for such failures ({signals.lift:.1f}×)"
-        found.append(Weight("earlier", math.log(signals.lift), text))
+    found += _code(signals)
+    found += _earlier(signals)
     if signals.symptom:
         found.append(Weight("symptom", signals.symptom, signals.symptom_text))
     return [each for each in found if abs(each.log_odds) >= 0.005 or each.kind == "kind"]
@@ -174,93 +107,93 @@ def _prior_text(sort: str) -> str:
 
 
 def _path(signals: Signals) -> list[Weight]:
-    if signals.certainty >= 1:
-        return []
-    text = f"the path holds with a certainty of {signals.certainty:.0%}"
-    return [Weight("path", math.log(signals.certainty), text)]
+    found = []
+    if signals.certainty < 1:
+        text = f"the path holds with a certainty of {signals.certainty:.0%}"
+        found.append(Weight("path", math.log(signals.certainty), text))
+    if signals.named:
+        found.append(Weight("path", _NAMED, "the failure names it itself"))
+    return found
 
 
 def _difference(signals: Signals) -> list[Weight]:
-    if signals.changed is None:
-        return []
-    if signals.changed:
-        return [Weight("change", 0.7, "the last good state did without it")]
-    return [Weight("change", _UNCHANGED, "the last good state had it too")]
-
-
-def shown(seconds: float) -> float:
-    """That a failure which will come has come by then."""
-    return 1 - sum(share * math.exp(-seconds / mean) for share, mean in _DELAYS)
-
-
-def exposure(seen: Exposure) -> float:
-    """Log of the likelihood ratio of one deployment's fate: bad against harmless."""
-    if not seen.failed:
-        usual = 0.0 if seen.age is None else _RELEASE * shown(seen.age)
-        return math.log((1 - _SHOWS * shown(seen.seconds)) / (1 - usual))
-    usual = _RATE / DAY + (0.0 if seen.age is None else _RELEASE * _density(seen.age))
-    return math.log((_SHOWS * _density(seen.seconds) + usual) / usual)
-
-
-def _density(seconds: float) -> float:
-    """How probable it is, a second, that a failure which will come comes then."""
-    return sum(share / mean * math.exp(-seconds / mean) for share, mean in _DELAYS)
-
-
-def _time(signals: Signals) -> list[Weight]:
     found = []
-    if signals.age > 0:
-        text = f"it was made {lasting(signals.age)} before the failure"
-        found.append(Weight("time", -_AGE * math.log1p(signals.age / DAY), text))
-    failed = [each for each in signals.own if each.failed]
-    if failed:
-        latest = min(failed, key=lambda each: each.seconds)
-        closeness = max(exposure(each) for each in failed)
-        text = f"the failure began {lasting(latest.seconds)} after it took effect"
-        found.append(Weight("time", _capped(closeness), text))
-    well = [each for each in signals.own if not each.failed]
-    if well:
-        total = sum(each.seconds for each in well)
-        text = f"it had been there for {lasting(total)} before without harm"
-        found.append(Weight("time", _capped(sum(map(exposure, well))), text))
+    if signals.changed is not None:
+        text = "the last good state did without it" if signals.changed else "the last good state had it too"
+        found.append(Weight("change", _CHANGED if signals.changed else _UNCHANGED, text))
+    if signals.brought:
+        found.append(Weight("change", _BROUGHT, "it brought in data that is named by itself"))
     return found
 
 
-def _elsewhere(signals: Signals) -> list[Weight]:
+def _code(signals: Signals) -> list[Weight]:
+    """What a commit touched and says of itself, and which versions a runtime has."""
     found = []
-    bad = [each for each in signals.others if each.failed]
-    good = [each for each in signals.others if not each.failed]
-    sums = [sum(map(exposure, each)) for each in (bad, good)]
-    weights = [_FAILED_TOO * sums[0], _WENT_WELL * sums[1]]
-    # What speaks for and against is weighed as a whole, so that neither is lost in the limit.
-    whole = sum(weights)
-    scale = 1.0 if abs(whole) <= _MOST else _MOST / abs(whole)
-    if bad:
-        text = f"{_many(len(bad), 'other deployment')} with it failed too"
-        found.append(Weight("elsewhere", scale * weights[0], text))
-    if good:
-        text = f"{_many(len(good), 'other deployment')} with it had no incident"
-        found.append(Weight("elsewhere", scale * weights[1], text))
+    if signals.trivial:
+        found.append(Weight("change", _TRIVIAL, "its message speaks of documents or spelling only"))
+    if signals.touch is not None:
+        text = {
+            Touch.ASIDE: "it touched documents, tests or the like only",
+            Touch.OTHERS: "it touched only what others start from",
+            Touch.INSTALLED: "it touched only what says which packages are installed",
+            Touch.SHARED: "it touched code that may be used by all",
+            Touch.OWN: "it touched the code of what failed",
+        }[signals.touch]
+        found.append(Weight("files", _TOUCHED[signals.touch], text))
+    if signals.mended:
+        found.append(Weight("change", _MENDED, "a later commit in what failed mends it"))
+    if signals.familiar:
+        found.append(Weight("files", _FAMILIAR, "it touched a file that a confirmed cause touched before"))
+    if signals.upgrade is not None:
+        text = f"the greatest step of a version in it is a {('small', 'minor', 'major')[signals.upgrade]} one"
+        found.append(Weight("packages", _UPGRADED[signals.upgrade], text))
     return found
 
 
-def _runs(runs: Sequence[RunSeen]) -> list[Weight]:
-    """Bad things show in the metrics of every run, or in those of none."""
-    if not runs:
+def _earlier(signals: Signals) -> list[Weight]:
+    found = []
+    if signals.confirmed_kin:
+        text = f"confirmed as a cause before: {signals.confirmed_kin} of the same line"
+        found.append(Weight("earlier", _KIN * math.log1p(signals.confirmed_kin), text))
+    if abs(math.log(signals.lift)) > 0.05:
+        often = "more" if signals.lift > 1 else "less"
+        text = f"such changes were confirmed {often} often for such failures ({signals.lift:.1f}×)"
+        found.append(Weight("earlier", _LIFT * math.log(signals.lift), text))
+    if signals.alike > 0:
+        text = "failures that are alike had such a cause"
+        found.append(Weight("similar", _ALIKE * math.log1p(8 * signals.alike), text))
+    return found
+
+
+def _runs(signals: Signals) -> list[Weight]:
+    """Bad things show in the metrics of every run that suffers from them, or in those of none. The run that
+    led to the failure suffers, if it is what failed."""
+    if not signals.runs:
         return []
-    groups: dict[int, list[float]] = {}
-    for each in runs:
-        usual = min(0.7, max(0.02, each.usual))
-        ratio = math.log(_RUN_SHOWS / usual if each.bad else (1 - _RUN_SHOWS) / (1 - usual))
-        groups.setdefault(each.group, []).append(ratio)
-    # Runs of one group are not independent: n of them count as n ** 0.6.
-    seen = sum(sum(of) / len(of) * len(of) ** _RUNS_COUNT for of in groups.values())
-    seen = min(seen, 50.0)
-    ratio = math.log(_VISIBLE * math.exp(seen) + 1 - _VISIBLE)
-    bad = sum(each.bad for each in runs)
-    text = f"{bad} of {_many(len(runs), 'run')} with it failed or did worse than before"
-    # What many runs say together is mostly one thing said often.
-    return [Weight("metrics", math.log1p(ratio) if ratio > 0 else 1.5 * ratio, text)]
+    bad = sum(each.bad for each in signals.runs)
+    text = f"{bad} of {many(len(signals.runs), 'run')} with it failed or did worse than before"
+    own = [each.bad for each in signals.runs if each.own]
+    if own and not any(own):
+        return [Weight("metrics", _RAN_WELL, "the run that led here did no worse than before")]
+    hurts = _DATA_HURTS if signals.sort in ("DatasetVersion", "derived") else _HURTS
+    groups: dict[int | None, float] = {}
+    for each in signals.runs:
+        group = None if each.own else each.group
+        groups[group] = groups.get(group, 0.0) + _seen(each)
+    ratio = sum(
+        math.log1p((0.99 if group is None else hurts) * math.expm1(capped(seen, 30.0)))
+        for group, seen in groups.items()
+    )
+    visible = _VISIBLE_HERE if own else _VISIBLE
+    ratio = math.log1p(visible * math.expm1(capped(ratio, 60.0)))
+    return [Weight("metrics", _RUNS * damped(ratio, 0.6) if ratio > 0 else _RUNS * ratio, text)]
+
+
+def _seen(run: RunSeen) -> float:
+    if not run.bad:
+        return math.log(1 - _RUN_SHOWS)
+    usual = min(0.9, max(0.02, run.usual))
+    return math.log((_RUN_SHOWS + (1 - _RUN_SHOWS) * usual) / usual)
 
 
 def _checks(checks: Sequence[CheckSeen]) -> list[Weight]:
@@ -273,14 +206,13 @@ def _checks(checks: Sequence[CheckSeen]) -> list[Weight]:
         ratio = 0.0
         for each in of:
             usual = min(0.6, max(0.02, each.usual))
-            ratio += math.log(fails / usual if each.failed else (1 - fails) / (1 - usual))
+            ratio += math.log((fails + (1 - fails) * usual) / usual if each.failed else 1 - fails)
         bad = [each.name for each in of if each.failed]
         what = "of it" if direct else "on the way from it"
-        text = f"failed check {what}: {bad[0]}" if bad else f"{_many(len(of), 'check')} {what} passed"
+        text = f"failed check {what}: {bad[0]}" if bad else f"{many(len(of), 'check')} {what} passed"
         if len(bad) > 1:
             text += f", and {len(bad) - 1} more"
-        ratio = ratio if direct else 0.7 * ratio
-        found.append(Weight("check", _capped(ratio, 4.0), text))
+        found.append(Weight("check", (_DIRECT if direct else _LATER) * capped(ratio, _MOST), text))
     return found
 
 
@@ -298,20 +230,21 @@ def _size(signals: Signals) -> list[Weight]:
 def _settings(signals: Signals) -> list[Weight]:
     if signals.settings is None:
         text = "there is nothing to compare its configuration with"
-        return [Weight("configuration", _UNCOMPARED, text)] if signals.sort == "Run" else []
+        return [Weight("configuration", _SETTINGS * _UNCOMPARED, text)] if signals.sort == "Run" else []
     if not signals.settings:
-        return [Weight("configuration", -3.0, "its configuration is that of the last good one")]
+        text = "its configuration is that of the last good one"
+        return [Weight("configuration", -3.0 * _SETTINGS, text)]
     total, texts = -0.7, []
     for each in signals.settings:
-        new = (2.0 if each.steady else 1.0) + 0.6 * max(0.0, min(2.0, _leap(each)))
+        new = (_STEADY if each.steady else _MOVED) + _LEAP * max(-1.0, min(2.0, _leap(each)))
         total = max(total, -0.7 if each.seen else new)
         texts.append(f"{each.path}: {each.before} → {each.after}")
     more = f", and {len(texts) - 3} more" if len(texts) > 3 else ""
-    return [Weight("configuration", total, "; ".join(texts[:3]) + more)]
+    return [Weight("configuration", _SETTINGS * total, "; ".join(texts[:3]) + more)]
 
 
 def _leap(setting: Setting) -> float:
-    """How far a value moved: the number of times it was halved or doubled; 1 where it is no number."""
+    """How far a value moved: how often it was halved or doubled, less 1; 1 where it is no number."""
     try:
         before, after = float(str(setting.before)), float(str(setting.after))
     except ValueError:
@@ -319,19 +252,3 @@ def _leap(setting: Setting) -> float:
     if before <= 0 or after <= 0:
         return 1.0
     return abs(math.log2(after / before)) - 1.0
-
-
-def _capped(value: float, most: float = _MOST) -> float:
-    return max(-most, min(most, value))
-
-
-def _many(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def lasting(seconds: float) -> str:
-    """A length of time in words: its one largest unit."""
-    for unit, name in ((DAY, "day"), (HOUR, "hour"), (60.0, "minute")):
-        if seconds >= 1.5 * unit or (seconds >= unit and name == "minute"):
-            return _many(round(seconds / unit), name)
-    return _many(round(seconds), "second")

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.answers import judged
+from app.answers.cause_code import is_trivial
+from app.answers.cause_evidence import CheckSeen, Exposure, RunSeen, Setting, Signals
 from app.answers.cause_graph import Link, arrivals, certainty, nodes_of, read, way
 from app.answers.cause_history import RunHistory, check_failed, check_rates, groups_of, size_of
+from app.answers.cause_places import Places
 from app.answers.cause_pool import (
     FAILING,
     GOOD,
@@ -19,7 +22,7 @@ from app.answers.cause_pool import (
     role_of,
     way_from_commit,
 )
-from app.answers.cause_score import CheckSeen, Exposure, RunSeen, Setting, Signals
+from app.answers.cause_similar import roles_of_similar
 from app.answers.last_good import SIBLINGS, LastGood, Stay, along, stays_of, time_of, troubles_of
 from app.answers.outcomes import BAD
 from app.lineage.differences import NOISE, of_properties
@@ -45,8 +48,6 @@ _WHO = re.compile(r"(^|[._])(by|user|author|actor|owner|sender|url|link|descript
 _STEADY = 4
 #: So often was a value used before that it is nothing new; once may have been the same mistake.
 _ROUTINE = 2
-#: Subjects of commits that change no behaviour, by convention (conventionalcommits.org) or in plain words.
-_TRIVIAL = re.compile(r"^(docs|style|chore|test)\b.*:|\b(typo|readme|changelog|spelling|lint|whitespace)\b")
 #: Bookkeeping of a deployment that is no configuration.
 _NO_CONFIGURATION = ("environment", "service", "rollback", "status", "labels", "annotations")
 
@@ -65,18 +66,20 @@ class Reader:
         spaces: Spaces,
     ) -> None:
         self.subject, self.states, self.pool, self.at = subject, states, found, at
-        self._alone: set[int] = set()
-        starts = set(found.candidates) | found.ranged
+        starts = set(found.candidates) | found.code.between
         self.region = read(
             store, starts, Direction.DOWNSTREAM, FLOW_KINDS,
             until=at, known_at=known_at, spaces=spaces, ends=_ENDS,
         )  # fmt: skip
-        for handle in found.ranged:
+        for handle in found.code.homes:
             for link in found.region.out.get(handle, ()):
                 if link.edge.kind is E.PRECEDES:
                     self.region.out.setdefault(link.src, []).append(link)
         self._read(store, known_at, spaces)
+        above = {h: [self._titles[g] for g in of] for h, of in self.groups.parents.items()}
+        self.code = Places(found, self.region, self._users, above)
         self.judgements = judged.earlier(store, subject, at, known_at, spaces)
+        self._alike = roles_of_similar(subject, self.judgements.failures, self.judgements.played)
 
     def _read(self, store: GraphStore, known_at: Micros | None, spaces: Spaces) -> None:
         reached = self.region.handles | self.pool.nodes.keys()
@@ -91,10 +94,18 @@ class Reader:
         wanted = {*runs, *data, *models, *(h for h in checked if kinds.get(h) is K.DATASET_VERSION)}
         self.groups = groups_of(store, wanted, self.at, known_at, spaces)
         above = sorted({parent for each in self.groups.parents.values() for parent in each})
-        self._names = {each.handle: each.id for each in store.labels(above, known_at=known_at)}
+        labels = store.labels(above, known_at=known_at)
+        self._names = {label.handle: label.id for label in labels}
+        self._titles = {label.handle: label.name for label in labels}
         self.history = RunHistory(self.groups, self.at)
+        images = nodes_of(store, of.get(K.ARTIFACT, []), known_at, spaces)
+        self._users = {**self.groups.nodes, **images}
         self.runs = {h: self.groups.nodes[h] for h in runs if h in self.groups.nodes}
         deployments = of.get(K.DEPLOYMENT, [])
+        self._places = {
+            label.handle: label.name.rpartition("@")[0] or label.id
+            for label in store.labels(deployments, known_at=known_at)
+        }
         self.stays = stays_of(store, deployments, self.at, known_at, spaces)
         self.troubles = troubles_of(store, deployments, {self.subject.handle}, self.at, known_at, spaces)
         self._read_checks(store, of.get(K.CHECK, []), known_at, spaces)
@@ -116,7 +127,8 @@ class Reader:
         """What is known of one candidate."""
         node = self.pool.nodes[handle]
         since = effective(self.pool, handle) or self.at
-        reached = arrivals(self.region, handle, since)
+        near, spared, mended = self.code.touched(node)
+        reached = arrivals(self.region, handle, since, spared)
         own, others = self._exposures(reached, set(node.identifiers))
         role = role_of(node, path, self.pool.nodes)
         derived = node.kind is K.DATASET_VERSION and is_derived(self.pool, handle)
@@ -126,6 +138,7 @@ class Reader:
         symptom, text = self._symptom(node, path)
         return Signals(
             sort="derived" if derived else node.kind.value,
+            serving=self._serves(node, path),
             certainty=certainty(path),
             changed=None if self.states.good is None else self._changed(handle),
             own=own,
@@ -138,9 +151,14 @@ class Reader:
             brought=node.kind is K.COMMIT and self._brought(handle),
             confirmed_kin=sum(self.judgements.lines[line] for line in self.lines(handle)),
             lift=self.judgements.lift(self.subject.name, role),
+            alike=self._alike.get(role, 0.0),
             symptom=symptom,
             symptom_text=text,
-            trivial=node.kind is K.COMMIT and _is_trivial(node),
+            trivial=node.kind is K.COMMIT and is_trivial(node),
+            touch=near,
+            mended=mended,
+            familiar=node.kind is K.COMMIT and self.judgements.familiar(node),
+            upgrade=self.code.upgraded(node, self.at),
             age=(self.at - since) / _MICROS,
             named=len(path) == 1 and node.kind is not K.DEPLOYMENT and self.subject.kind is K.INCIDENT,
         )
@@ -170,7 +188,8 @@ class Reader:
             if stay is None:
                 continue
             if handle in failing:
-                own.append(Exposure((self.at - max(entered, stay.since)) / _MICROS, True))
+                seconds = (self.at - max(entered, stay.since)) / _MICROS
+                own.append(Exposure(seconds, True, place=self._places.get(handle, "")))
                 continue
             # What is known to have another cause says nothing of this one.
             troubles = [
@@ -178,7 +197,8 @@ class Reader:
                 for when, incident in self.troubles.get(handle, ())
                 if not (causes := self.judgements.causes.get(incident)) or causes & names
             ]
-            seen = _fate(stay, max(entered, stay.since), troubles, self.at)
+            place = self._places.get(handle, "")
+            seen = _fate(stay, max(entered, stay.since), troubles, self.at, place)
             if seen is not None:
                 (own if handle in earlier else others).append(seen)
         return own, others
@@ -202,18 +222,12 @@ class Reader:
             bad = self.history.bad(self.runs[handle], metrics_only=True)
             if bad is not None:
                 seen.append(self._seen(self.runs[handle], bad))
-        carrying = {other for other in reached if other in self.runs} | {handle}
-        lately = {
-            group: self.history.lately(group, carrying)
-            for group in {each.group for each in seen} - self._alone
-        }
-        return [RunSeen(each.bad, lately.get(each.group, each.usual), each.group) for each in seen]
+        return seen
 
     def _seen(self, run: Node, bad: bool) -> RunSeen:
-        parents = self.groups.parents.get(run.handle, ())
-        if not parents:
-            self._alone.add(run.handle)
-        return RunSeen(bad, self.history.usual(run), min(parents, default=run.handle))
+        group = min(self.groups.parents.get(run.handle, ()), default=run.handle)
+        own = run.handle in self.pool.paths and self.subject.kind is K.INCIDENT
+        return RunSeen(bad, self.history.usual(run), group, own)
 
     def _checks(self, reached: dict[int, Micros], handle: int) -> list[CheckSeen]:
         seen = []
@@ -259,6 +273,14 @@ class Reader:
     def _brought(self, handle: int) -> bool:
         return any(link.edge.kind is E.INTRODUCED for link in self.region.out.get(handle, ()))
 
+    def _serves(self, node: Node, path: Sequence[Link]) -> bool:
+        """Whether a change takes effect where models are served."""
+        way = [link for link in path if link.edge.kind is not E.PRECEDES]
+        into = self.pool.nodes.get(way[0].dst) if way else None
+        if node.kind in (K.COMMIT, K.RUNTIME):
+            return into is not None and into.kind in _SERVING
+        return node.kind in _SERVING
+
     def _symptom(self, node: Node, path: Sequence[Link]) -> tuple[float, str]:
         if self.subject.kind is not K.INCIDENT:
             return 0.0, ""
@@ -266,31 +288,27 @@ class Reader:
         operation, quality = (any(word in said for word in words) for words in (_OPERATION, _QUALITY))
         if operation == quality:
             return 0.0, ""
-        way = [link for link in path if link.edge.kind is not E.PRECEDES]
-        into = self.pool.nodes.get(way[0].dst) if way else None
-        serves = node.kind in _SERVING or (into is not None and into.kind in _SERVING)
-        sort = "data" if node.kind is K.DATASET_VERSION else "serving" if serves else "training"
+        sort = (
+            "data"
+            if node.kind is K.DATASET_VERSION
+            else "serving"
+            if self._serves(node, path)
+            else "training"
+        )
         weight = (_OF_OPERATION if operation else _OF_QUALITY)[sort]
         what = "that the service does not run well" if operation else "that its answers are not good"
         return weight, f"the alert says {what}"
 
 
-def _fate(stay: Stay, entered: Micros, troubles: Sequence[Micros], at: Micros) -> Exposure | None:
+def _fate(stay: Stay, entered: Micros, troubles: Sequence[Micros], at: Micros, place: str) -> Exposure | None:
     """How it went with a deployment that carried the change; None where it never stood with it."""
     ended = min(at, stay.until if stay.until is not None else at)
     if ended <= entered:
         return None
     after = [when for when in troubles if entered <= when <= at]
     if after:
-        return Exposure((after[0] - entered) / _MICROS, True, (after[0] - stay.since) / _MICROS)
-    return Exposure((ended - entered) / _MICROS, False, (ended - stay.since) / _MICROS)
-
-
-def _is_trivial(commit: Node) -> bool:
-    """Whether a commit's own words say that it changes no behaviour."""
-    message = str(commit.properties.get("message") or commit.name).lower()
-    subject = message.partition("\n")[0]
-    return bool(_TRIVIAL.search(subject))
+        return Exposure((after[0] - entered) / _MICROS, True, (after[0] - stay.since) / _MICROS, place)
+    return Exposure((ended - entered) / _MICROS, False, (ended - stay.since) / _MICROS, place)
 
 
 def _parameters(run: Node) -> dict[str, Any]:

@@ -11,11 +11,13 @@ from collections.abc import Sequence
 import msgspec
 
 from app.answers import judged
+from app.answers.cause_evidence import Weight
 from app.answers.cause_graph import MAX_READ, Link, read
 from app.answers.cause_pool import FAILING, Pool, effective, gaps, pool, role_of
-from app.answers.cause_score import Weight, scores, shares, weigh
+from app.answers.cause_score import scores, shares, weigh
 from app.answers.cause_signals import Reader, origin, path_of
-from app.answers.last_good import LastGood, along, began, of_deployments, of_runs, stays_of
+from app.answers.good_runs import of_runs
+from app.answers.last_good import LastGood, along, began, of_deployments, stays_of
 from app.lineage.evidence import Evidence
 from graph_schema.edges import EdgeKind
 from graph_schema.errors import BadInput, NotFound

@@ -30,8 +30,17 @@ class Judgements(msgspec.Struct):
     named: Counter[tuple[str, str]]
     names: Counter[str]
     lines: Counter[str]
-    #: The confirmed causes of each failure, by its handle.
+    #: Files that confirmed commits touched, by how many of them did.
+    files: Counter[str]
+    #: The confirmed causes of each failure, and their roles, by its handle; and these failures.
     causes: dict[int, set[str]]
+    played: dict[int, list[str]]
+    failures: list[Node]
+
+    def familiar(self, commit: Node) -> bool:
+        """Whether a confirmed cause touched a file of this commit."""
+        held = commit.properties.get("files")
+        return isinstance(held, list) and any(str(path) in self.files for path in held)
 
     def lift(self, name: str, role: str) -> float:
         """How much more often causes in this role were confirmed for failures of this name than for all, as
@@ -73,16 +82,18 @@ def earlier(
 
 def counted(failures: Sequence[Node]) -> Judgements:
     """The confirmed causes of these, counted."""
-    found = Judgements(Counter(), Counter(), Counter(), Counter(), {})
+    found = Judgements(Counter(), Counter(), Counter(), Counter(), Counter(), {}, {}, list(failures))
     for node in failures:
         held = node.properties.get(PROPERTY)
         for cause, said in held.items() if isinstance(held, Mapping) else ():
             if _is_verdict(said) and said["verdict"] == CONFIRMED:
                 found.causes.setdefault(node.handle, set()).add(str(cause))
                 role = str(said.get("role") or said.get("kind") or "")
+                found.played.setdefault(node.handle, []).append(role)
                 found.roles[role] += 1
                 found.named[node.name, role] += 1
                 found.names[node.name] += 1
                 for line in said.get("lines") or ():
                     found.lines[str(line)] += 1
+                found.files.update({str(path) for path in said.get("files") or ()})
     return found

@@ -44,4 +44,7 @@ def _about(store: GraphStore, failure: Node, cause: Node, spaces: Spaces) -> dic
     if cause.kind in _LINES:
         above = along(store, [cause.handle], Direction.UPSTREAM, EdgeKind.HAS, None, spaces)
         found["lines"] = sorted({edge.src for _, edge in above})
+    files = cause.properties.get("files")
+    if cause.kind is NodeKind.COMMIT and isinstance(files, list):
+        found["files"] = files
     return found

@@ -9,7 +9,6 @@ import msgspec
 from app.answers.cause_graph import nodes_of
 from graph_schema.edges import EdgeKind
 from graph_schema.errors import BadInput
-from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore
 from graph_schema.times import Micros, format_time, parse_time
 from graph_schema.values import Direction, Edge, Moment, Node, Spaces, Step
@@ -19,7 +18,6 @@ E = EdgeKind
 EARLIER, SIBLINGS = 8, 2_000
 #: What stood for less than this has not shown that it is good: 30 minutes.
 _SHORTEST = 30 * 60 * 1_000_000
-_GOOD = frozenset({"FINISHED", "COMPLETE", "PASSED"})
 
 
 Trouble = tuple[Micros, int]
@@ -196,44 +194,3 @@ def troubles_of(
         if step.dst not in besides and edge.valid_from is not None and edge.valid_from <= at:
             found.setdefault(step.src, []).append((edge.valid_from, step.dst))
     return {handle: tuple(sorted(times)) for handle, times in found.items()}
-
-
-def of_runs(
-    store: GraphStore,
-    failing: Sequence[Node],
-    at: Micros,
-    known_at: Micros | None = None,
-    spaces: Spaces = None,
-) -> LastGood:
-    """Earlier runs of the same experiment or job, earlier versions of the same model or data set; good is
-    the last that ended well."""
-    handles = [node.handle for node in failing]
-    groups = {s.src for s, _ in along(store, handles, Direction.UPSTREAM, E.HAS, known_at, spaces)}
-    kinds = {node.kind for node in failing}
-    members = {s.dst for s, _ in along(store, sorted(groups), Direction.DOWNSTREAM, E.HAS, known_at, spaces)}
-    siblings = nodes_of(store, sorted(members - set(handles))[-SIBLINGS:], known_at, spaces)
-    alike = [n for n in siblings.values() if n.kind in kinds]
-    dated = [(when, n) for n in alike if (when := began(n)) is not None and when < at]
-    # Of runs that bear the same name, these are what the failing one is an instance of.
-    named = {_stem(node.name) for node in failing}
-    dated.sort(key=lambda pair: (_stem(pair[1].name) not in named, -pair[0], pair[1].id))
-    troubles = troubles_of(store, [n.handle for _, n in dated[: 4 * EARLIER]], set(), at, known_at, spaces)
-    earlier = [State(n, when, None, troubles.get(n.handle, ())) for when, n in dated[: 4 * EARLIER]]
-    states = [State(n, began(n) or at, None) for n in failing]
-    for state in earlier:
-        status = state.node.properties.get("status")
-        if not state.troubles and (status in _GOOD or (status is None and not _ends(state.node))):
-            ended = f"ended as {status}" if status else "has no incident"
-            because = f"{state.node.name} of {format_time(state.since)} {ended}"
-            return LastGood(failing=states, earlier=earlier[:EARLIER], good=state, because=because)
-    because = "none of its kind is known before it" if not earlier else "none before it ended well"
-    return LastGood(failing=states, earlier=earlier[:EARLIER], good=None, because=because)
-
-
-def _ends(node: Node) -> bool:
-    return node.kind in (NodeKind.RUN, NodeKind.JOB_RUN)
-
-
-def _stem(name: str) -> str:
-    """A name without what tells one instance from the next: digits and separators."""
-    return "".join(c for c in name if c.isalpha()).lower()

@@ -172,7 +172,45 @@ def test_a_range_of_commits_is_looked_at_with_the_way_through_it(store: GraphSto
     causes = {cause.node.id: cause for cause in ask(store, first=50).candidates}
 
     assert [edge.kind for edge in causes[sha(2)].path][:2] == [E.PRECEDES, E.CODE_FOR]
-    assert sha(1) not in causes, "the last good state ran on it, and nothing leads from it by flow"
+    unchanged = {each.text for each in causes[sha(1)].evidence}
+    assert "the last good state had it too" in unchanged
+    assert list(causes).index(sha(1)) > max(list(causes).index(sha(n)) for n in (2, 3))
+
+
+def test_what_a_commit_touched_is_held_against_what_ran(store: GraphStore) -> None:
+    tell(store, history(code=5))
+    made = EPOCH + 195 * HOUR
+    claims: list[Claim] = [Links(E.PRECEDES, sha(n), sha(n + 1), made + n) for n in (1, 2, 3, 4)]
+    touched = {2: ["docs/a.md"], 3: ["fraud/train.py"], 4: ["churn/model.py"], 5: ["common/io.py"]}
+    for number in (1, 2, 3, 4, 5):
+        claims.append(Links(E.HAS, "git.remote=github.com/acme/models", sha(number), made))
+        if number > 1:
+            claims += thing(K.COMMIT, sha(number), made + number, name="Tune", files=touched[number])
+    claims += [States(K.RUN, run(n), {"script": "/ci/models/churn/train.py"}, made) for n in (1, 2)]
+    claims += thing(K.RUN, run(7), made, name="train-7", script="fraud/train.py", status="FINISHED")
+    claims.append(Links(E.CODE_FOR, sha(3), run(7), made + 4))
+    tell(store, claims, "code")
+
+    causes = {cause.node.id: cause for cause in ask(store, first=50).candidates}
+
+    order = [id for id in causes if id in {sha(n) for n in (2, 3, 4, 5)}]
+    assert order == [sha(4), sha(5), sha(2), sha(3)]
+    assert "it touched only what others start from" in {e.text for e in causes[sha(3)].evidence}
+
+
+def test_what_similar_failures_were_caused_by_counts(store: GraphStore) -> None:
+    tell(store, history())
+    earlier = "alertmanager.alert=77777777@2026-01-30T10:00:00.000Z"
+    said = "share of null tenure in churn features above 0.2"
+    old = alert(earlier, EPOCH + 150 * HOUR, "Nulls")
+    tell(store, [*old, States(K.INCIDENT, earlier, {"summary": said}, EPOCH)], "earlier")
+    tell(store, [States(K.INCIDENT, INCIDENT, {"summary": said.replace("0.2", "0.4")}, EPOCH)], "now")
+    confirm_cause(store, node(store, earlier), node(store, data(1)))
+
+    found = {cause.node.id: cause for cause in ask(store, first=50).candidates}
+
+    kinds = {id: {each.kind for each in cause.evidence} for id, cause in found.items()}
+    assert "similar" in kinds[data(2)] and "similar" not in kinds[run(2)]
 
 
 def test_without_anything_implicated_it_says_so(store: GraphStore) -> None:
@@ -212,6 +250,26 @@ def test_a_failed_run_is_compared_with_the_last_that_ended_well(store: GraphStor
 
     assert answer.last_good is not None and answer.last_good.id == run(2)
     assert answer.candidates[0].node.id == data(3)
+
+
+def test_a_run_that_did_worse_is_not_the_last_good_one(store: GraphStore) -> None:
+    experiment = identifier("mlflow.experiment_id", "7", "tracking")
+    claims: list[Claim] = [Names(K.EXPERIMENT, (experiment,))]
+    for number, auc in enumerate((0.80, 0.81, 0.80, 0.805, 0.66, 0.65), 1):
+        at = EPOCH + number * HOUR
+        metrics = {"auc": auc}
+        claims += thing(K.RUN, run(number), at, name=f"train-{number}", status="FINISHED", metrics=metrics)
+        claims += thing(K.DATASET_VERSION, data(number), at - HOUR // 2, name=f"raw v{number}")
+        claims += [
+            Links(E.HAS, experiment, run(number), at),
+            Links(E.INPUT_TO, data(number), run(number), at),
+        ]
+    tell(store, claims)
+
+    answer = ask(store, run(6))
+
+    assert answer.last_good is not None and answer.last_good.id == run(4)
+    assert answer.last_good_because.endswith("what ran since did worse by its metrics")
 
 
 def test_people_confirm_and_reject_and_take_it_back(store: GraphStore) -> None:

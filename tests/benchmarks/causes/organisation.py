@@ -9,6 +9,7 @@ side by side; tools leave edges out; some incidents have no change behind them a
 from __future__ import annotations
 
 from graph_schema.kinds import NodeKind
+from tests.benchmarks.causes.code import entry
 from tests.benchmarks.causes.releases import Releases
 from tests.benchmarks.causes.targets import INCIDENTS
 from tests.benchmarks.causes.things import DAY, HOUR, WEIGHTS, Fault, Organisation
@@ -52,6 +53,10 @@ def organisation(seed: int) -> Organisation:
                 configuration={"replicas": 3, "timeoutMs": 500, "threshold": 0.5, "strategy": "rolling"},
             )
         )
+    for service in services:
+        for repo in (service.repo, service.serving, pipeline):
+            repo.services.append(service.name)
+        service.script, service.job = _told_entries(world, service)
     releases = Releases(world, services)
     training = Training(world, services, releases, pipeline)
     for each in data + lookups:
@@ -75,6 +80,16 @@ def _data(world: World, name: str, every: float) -> Data:
         committed=dice.random() < 0.5,
         every=every,
     )
+
+
+def _told_entries(world: World, service: Service) -> tuple[str | None, str | None]:
+    """How the tools spell what a service's trainings and its job start with: from the root of the
+    repository, from that of the machine, from where it was called; or not at all, as notebooks."""
+    dice = world.dice
+    script = entry("training", service.name)
+    spelled = (script, f"/builds/{service.repo.name}/{script}", script.rpartition("/")[2], None)
+    job = entry("pipeline", service.name) if dice.random() < 0.85 else None
+    return dice.choices(spelled, (55, 25, 10, 10))[0], job
 
 
 def _go_wrong(world: World) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from graph_schema.claims import Claim, Links
 from graph_schema.edges import EdgeKind
 from graph_schema.kinds import NodeKind
+from tests.benchmarks.causes.code import LOCKED, Edit
 from tests.benchmarks.causes.things import DAY, HOUR, MINUTE, OPERATIONAL, Fault, Sort, Thing, digest, named
 from tests.benchmarks.causes.world import Data, Repo, Service, World
 
@@ -20,8 +21,8 @@ class Releases:
 
     def __init__(self, world: World, services: list[Service]) -> None:
         self.world, self.services = world, services
-        names = sorted({service.serving.name for service in services})
-        self.runtimes = {name: world.runtime(name) for name in names}
+        self.repos = {s.serving.name: s.serving for s in sorted(services, key=lambda s: s.serving.name)}
+        self.runtimes = {name: world.runtime(name) for name in self.repos}
 
     def begin(self) -> None:
         """Start what happens again and again."""
@@ -34,6 +35,7 @@ class Releases:
 
     def _relock(self, name: str) -> None:
         fault = self.world.take(Sort.SERVING_RUNTIME) if self.world.chance(0.6) else None
+        self.world.commit(self.repos[name], "Update dependencies", Edit(list(LOCKED), None, False))
         self.runtimes[name] = self.world.runtime(name, fault)
         self.world.later(self.world.wait(9), lambda: self._relock(name))
 
@@ -47,7 +49,7 @@ class Releases:
         service.version = version
         id = named("oci.digest", f"sha256:{digest(world.seed, 'image', world.number(), size=32)}")
         properties = {"name": f"{service.name}:{world.number()}"}
-        inputs = [(E.PACKAGED_IN, version), (E.CODE_FOR, world.head(service.serving))]
+        inputs = [(E.PACKAGED_IN, version), (E.CODE_FOR, world.head(service.serving, service.name))]
         image = world.make(K.ARTIFACT, id, "registry", properties, inputs)
         self._deploy(service, image, dict(service.configuration), canary=service.canary)
 

@@ -66,6 +66,9 @@ class Fault(msgspec.Struct):
     visible: bool
     hit: float
     late: bool
+    #: The only service whose code it is in; None where all suffer that get it.
+    service: str | None = None
+    files: list[str] = msgspec.field(default_factory=list)
     thing: str | None = None
     at: Micros = 0
     known_at: Micros | None = None

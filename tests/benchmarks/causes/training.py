@@ -8,6 +8,7 @@ from graph_schema.claims import Claim, Links, Names, States
 from graph_schema.edges import EdgeKind
 from graph_schema.kinds import NodeKind
 from graph_schema.times import format_time
+from tests.benchmarks.causes.code import LOCKED, Edit, edit
 from tests.benchmarks.causes.releases import Releases
 from tests.benchmarks.causes.things import DAY, HOUR, MINUTE, Fault, Sort, Thing, digest, named
 from tests.benchmarks.causes.world import Data, Repo, Service, World, job_run_id, run_id
@@ -25,9 +26,8 @@ class Training:
 
     def __init__(self, world: World, services: list[Service], releases: Releases, pipeline: Repo) -> None:
         self.world, self.services, self.releases, self.pipeline = world, services, releases, pipeline
-        self.runtimes = {
-            repo.name: world.runtime(repo.name) for repo in {s.repo.name: s.repo for s in services}.values()
-        }
+        self.repos = {service.repo.name: service.repo for service in services}
+        self.runtimes = {name: world.runtime(name) for name in self.repos}
         self.bases: dict[str, Thing] = {}
         for name in ("base0", "base1", "base2"):
             self._new_base(name)
@@ -98,20 +98,23 @@ class Training:
             sort = {"training": Sort.COMMIT, "serving": Sort.SERVING, "pipeline": Sort.PIPELINE}[repo.role]
             fault = world.take(sort)
         repo.carries -= fixed
-        world.commit(repo, "Fix what broke" if fixed else self._subject(fault is not None), fault)
-        if repo.role == "training":
-            for service in self.services:
-                if service.repo is repo and service.features is not None and dice.random() < 0.7:
-                    world.later(dice.uniform(0.5, 3) * HOUR, lambda s=service: (self._run(s, "ci"), None)[1])  # type: ignore[misc]
+        if fixed:
+            what = Edit(sorted({path for f in fixed for path in world.faults[f].files}), None, False)
+            world.commit(repo, "Fix what broke", what, fault)
+        else:
+            what = edit(dice, repo.role, repo.services, fault is not None)
+            world.commit(repo, dice.choice(_TRIVIAL if what.trivial else _SUBJECTS), what, fault)
+        self._try_out(repo)
         if repo.role == "serving":
             self.releases.rebuild(repo)
         world.later(world.wait(_EVERY[repo.role]), lambda: self.develop(repo))
 
-    def _subject(self, is_bad: bool) -> str:
-        """What a commit says of itself: what breaks things is rarely called a typo."""
-        dice = self.world.dice
-        trivial = dice.random() < (0.08 if is_bad else 0.4)
-        return dice.choice(_TRIVIAL if trivial else _SUBJECTS)
+    def _try_out(self, repo: Repo) -> None:
+        """CI trains the models of a repository, most of them, after each commit."""
+        world, dice = self.world, self.world.dice
+        for service in self.services:
+            if service.repo is repo and service.features is not None and dice.random() < 0.7:
+                world.later(dice.uniform(0.5, 3) * HOUR, lambda s=service: (self._run(s, "ci"), None)[1])  # type: ignore[misc]
 
     # --- what trainings stand on ---------------------------------------------------------------------
 
@@ -129,7 +132,9 @@ class Training:
 
     def _relock(self, name: str) -> None:
         fault = self.world.take(Sort.RUNTIME) if self.world.chance(0.5) else None
+        self.world.commit(self.repos[name], "Update dependencies", Edit(list(LOCKED), None, False))
         self.runtimes[name] = self.world.runtime(name, fault)
+        self._try_out(self.repos[name])
         self.world.later(self.world.wait(12), lambda: self._relock(name))
 
     def _mended(self, service: Service) -> None:
@@ -158,9 +163,11 @@ class Training:
         id = job_run_id(world)
         claims: list[Claim] = [Names(K.JOB, (job,)), Links(E.HAS, job, id, world.now)]
         inputs: list[tuple[EdgeKind, Thing | None]] = [(E.INPUT_TO, data.version) for data in service.reads]
-        inputs.append((E.CODE_FOR, world.head(self.pipeline)))
+        inputs.append((E.CODE_FOR, world.head(self.pipeline, service.name)))
         properties = {"name": f"features_{service.name}", "status": "COMPLETE"}
         properties["startedAt"] = format_time(world.now)
+        if service.job is not None:
+            properties["path"] = service.job
         job_run = world.make(K.JOB_RUN, id, "pipelines", properties, inputs, None, claims)
         fault = world.take(Sort.OUTPUT) if service.features is not None and world.chance(0.2) else None
         version = named("dvc.md5", digest(world.seed, service.name, "features", world.number()))
@@ -199,7 +206,7 @@ class Training:
                 key, value = dice.choice((("lr", 0.1), ("lr", 0.0005), ("epochs", 3), ("depth", 14)))
                 parameters[key] = value
         inputs: list[tuple[EdgeKind, Thing | None]] = [
-            (E.CODE_FOR, world.head(service.repo)),
+            (E.CODE_FOR, world.head(service.repo, service.name)),
             (E.INPUT_TO, service.features),
             (E.RUNTIME_OF, self.runtimes[service.repo.name]),
         ]
@@ -212,6 +219,8 @@ class Training:
             "status": "FINISHED",
         }
         properties["startedAt"] = format_time(world.now)
+        if service.script is not None and dice.random() < 0.97:
+            properties["script"] = service.script
         made = world.make(K.RUN, id, "tracking", properties, inputs, fault, claims)
         made.carries = frozenset(f for f in made.carries if f not in self._harmless(service, made))
         quality = service.quality + dice.gauss(0, 0.006)

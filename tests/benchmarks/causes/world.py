@@ -15,6 +15,7 @@ from graph_schema.edges import EdgeKind
 from graph_schema.kinds import NodeKind
 from graph_schema.times import Micros, format_time
 from ingestors.deployments import blamed, deployed
+from tests.benchmarks.causes.code import Edit
 from tests.benchmarks.causes.things import (
     DAY,
     START,
@@ -33,6 +34,10 @@ DAYS = 150
 HISTORY = START + 60 * DAY
 #: A tool that has not recorded an edge, as tools do.
 UNRECORDED = 0.004
+_PACKAGES = (
+    "numpy", "pandas", "scipy", "scikit-learn", "torch", "pyarrow", "xgboost", "transformers", "pydantic",
+    "requests", "mlflow", "protobuf", "pillow", "boto3",
+)  # fmt: skip
 
 
 class Repo(msgspec.Struct):
@@ -40,6 +45,7 @@ class Repo(msgspec.Struct):
 
     name: str
     role: str
+    services: list[str] = msgspec.field(default_factory=list)
     head: str | None = None
     carries: frozenset[int] = frozenset()
     touched: int = 0
@@ -74,6 +80,9 @@ class Service(msgspec.Struct):
     parameters: dict[str, Any] = msgspec.field(default_factory=dict)
     configuration: dict[str, Any] = msgspec.field(default_factory=dict)
     features: Thing | None = None
+    #: How the entry point of its trainings is told, if it is; whether that of its job is.
+    script: str | None = None
+    job: str | None = None
     standing: Thing | None = None
     image: Thing | None = None
     version: Thing | None = None
@@ -97,6 +106,7 @@ class World:
         self._queue: list[tuple[Micros, int, Callable[[], None]]] = []
         self._turn = count()
         self._numbers = count(1)
+        self._locks: dict[str, dict[str, list[int]]] = {}
 
     def later(self, after: float, what: Callable[[], None]) -> None:
         """``what`` happens so many microseconds from now."""
@@ -158,7 +168,7 @@ class World:
 
     # --- what every tool makes in its own way --------------------------------------------------------
 
-    def commit(self, repo: Repo, subject: str, fault: Fault | None = None) -> Thing:
+    def commit(self, repo: Repo, subject: str, edit: Edit, fault: Fault | None = None) -> Thing:
         """The next commit of a repository."""
         sha = named("git.sha", digest(self.seed, repo.name, self.number(), size=20))
         claims: list[Claim] = [
@@ -171,16 +181,24 @@ class World:
             "message": subject,
             "author": f"dev{self.dice.randrange(30)}",
             "committedAt": format_time(self.now),
+            "files": edit.files,
+            "fileCount": len(edit.files),
         }
+        if fault is not None:
+            fault.service, fault.files = edit.service, edit.files
         thing = self.make(K.COMMIT, sha, "code", properties, [], fault, claims)
         repo.carries |= thing.carries
         thing.carries = repo.carries
         repo.head = sha
         return thing
 
-    def head(self, repo: Repo) -> Thing | None:
-        """What a repository's head is now."""
-        return None if repo.head is None else self.by_id[repo.head]
+    def head(self, repo: Repo, service: str) -> Thing | None:
+        """What a repository's head is now, with the faults in it that are in the code of this service."""
+        if repo.head is None:
+            return None
+        head = self.by_id[repo.head]
+        suffers = frozenset(f for f in head.carries if self.faults[f].service in (None, service))
+        return msgspec.structs.replace(head, carries=suffers)
 
     def check(self, of: Thing, name: str, failed: bool) -> Thing:
         """A check of a thing and its result."""
@@ -194,8 +212,10 @@ class World:
     def runtime(self, role: str, fault: Fault | None = None) -> Thing:
         """A runtime: a lock file in a new state."""
         id = named("runtime", digest(self.seed, role, self.number(), size=32))
-        minor = self.dice.randrange(40)
-        properties = {"name": f"{role} lock {id[-6:]}", "python": "3.11", "packages": {"numpy": f"2.{minor}"}}
+        lock = self._locks.setdefault(role, {name: [1, 4, 0] for name in _PACKAGES})
+        _upgrade(self.dice, lock, fault is not None)
+        packages = {name: ".".join(map(str, version)) for name, version in lock.items()}
+        properties = {"name": f"{role} lock {id[-6:]}", "python": "3.11", "packages": packages}
         return self.make(K.RUNTIME, id, "tracking", properties, [], fault)
 
     def deployment(self, service: Service, image: Thing, properties: dict[str, Any], **more: Any) -> Thing:
@@ -243,6 +263,15 @@ class World:
             fault.incidents.append(id)
         known = (None, None, None) if fault is None else (fault.thing, fault.sort, fault.number)
         self.incidents.append(Planted(id, service.name, self.now, *known, self.now < HISTORY))
+
+
+def _upgrade(dice: random.Random, lock: dict[str, list[int]], harmful: bool) -> None:
+    """A few packages get newer: mostly their patch level, and most often the major one where it breaks."""
+    for place, name in enumerate(dice.sample(list(lock), dice.choices((1, 2, 3, 5), (45, 25, 18, 12))[0])):
+        worst = harmful and place == 0
+        part = dice.choices((0, 1, 2), (40, 35, 25) if worst else (6, 29, 65))[0]
+        lock[name][part] += 1
+        lock[name][part + 1 :] = [0] * (2 - part)
 
 
 def claims_of(thing: Thing) -> list[Claim]:

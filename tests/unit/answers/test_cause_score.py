@@ -6,7 +6,9 @@ import math
 
 import pytest
 
-from app.answers.cause_score import (
+from app.answers.cause_code import Touch
+from app.answers.cause_delays import exposure, shown
+from app.answers.cause_evidence import (
     DAY,
     HOUR,
     CheckSeen,
@@ -14,12 +16,9 @@ from app.answers.cause_score import (
     RunSeen,
     Setting,
     Signals,
-    exposure,
     lasting,
-    scores,
-    shares,
-    weigh,
 )
+from app.answers.cause_score import scores, shares, weigh
 
 
 def total(**signals: object) -> float:
@@ -86,6 +85,47 @@ def test_strange_sizes_are_told() -> None:
     texts = [each.text for each in weigh(Signals(sort="DatasetVersion", size=0.5))]
 
     assert "its size is 0.50 times the usual" in texts
+
+
+def test_what_stops_a_service_shows_sooner_than_what_makes_its_answers_worse() -> None:
+    minutes, hours = Exposure(600, True), Exposure(4 * HOUR, True)
+
+    assert exposure(minutes, serving=True) > exposure(minutes)
+    assert exposure(hours) > exposure(hours, serving=True)
+    assert shown(HOUR, serving=True) > shown(HOUR)
+
+
+def test_deployments_of_one_place_share_their_fate() -> None:
+    def of(places: list[str]) -> float:
+        return total(others=[Exposure(DAY, False, DAY, place) for place in places])
+
+    assert of(["a", "b", "c"]) < of(["a", "a", "a"]) < 0
+
+
+def test_what_was_touched_tells() -> None:
+    by = {touch: total(touch=touch) for touch in Touch}
+
+    assert by[Touch.OWN] > by[Touch.SHARED] > total() > by[Touch.INSTALLED] > by[Touch.ASIDE]
+    assert total(mended=True) < total(touch=Touch.ASIDE) + 1 < total(familiar=True)
+
+
+def test_a_major_upgrade_is_the_riskier() -> None:
+    major, minor, patch = (total(upgrade=step) for step in (2, 1, 0))
+
+    assert major > minor > patch
+
+
+def test_the_run_that_led_here_says_whether_metrics_see_it() -> None:
+    others = [RunSeen(True, 0.05, group) for group in range(3)]
+    worse, well = (total(runs=[*others, RunSeen(bad, 0.05, 9, own=True)]) for bad in (True, False))
+    tried = total(runs=[RunSeen(False, 0.05, 1), RunSeen(True, 0.05, 9, own=True)])
+
+    assert worse > 0 > well, "what did not show in that run is not what showed in others"
+    assert tried < total(runs=[RunSeen(True, 0.05, 9, own=True)]), "it was tried before, and went well"
+
+
+def test_similar_failures_with_such_a_cause_speak_for_it() -> None:
+    assert total(alike=1.5) > total(alike=0.3) > total()
 
 
 @pytest.mark.parametrize(
