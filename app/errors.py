@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graph_schema.errors import BadInput, KinloreError, NotFound, StoreUnavailable
+from graph_schema.errors import BadInput, KinloreError, StoreUnavailable
 
 
 class ConfigError(BadInput):
@@ -25,14 +25,6 @@ class ServerUnreachable(KinloreError):
     """The server named by KINLORE_URL does not answer as a Kinlore server does."""
 
     code = "STORE_UNAVAILABLE"
-
-
-class Unclear(NotFound):
-    """What was typed names no one thing; ``candidates`` are those it could be."""
-
-    def __init__(self, message: str, candidates: tuple[str, ...]) -> None:
-        super().__init__(message)
-        self.candidates = candidates
 
 
 class NoGraphYet(StoreUnavailable):

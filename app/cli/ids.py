@@ -18,10 +18,9 @@ def meant(client: Client, text: str) -> str:
     """The id to ask for: the text itself where it is ``scheme=value`` or the beginning of a commit's id, else
     that of the one node which it names under any scheme, and it is said what it was taken for.
 
-    Raises NotFound where there is none, and Unclear, with candidates, where there are several.
+    Raises NotFound where there is none, and Ambiguous, with candidates, where there are several.
     """
-    from app.errors import Unclear
-    from graph_schema.errors import NotFound
+    from graph_schema.errors import Ambiguous, NotFound
     from graph_schema.wording import counted
 
     if "=" in text:
@@ -37,7 +36,7 @@ def meant(client: Client, text: str) -> str:
     if len(found) > 1:
         listed = tuple(f"{spelled(node['kind'])} {clean(node['id'])}" for node in found[:_LISTED])
         more = len(found) - len(listed)
-        raise Unclear(
+        raise Ambiguous(
             f"{text[:200]!r} may be any of {counted(len(found), 'node')}; give one of their ids",
             (*listed, f"… and {more:,} more") if more else listed,
         )

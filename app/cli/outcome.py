@@ -44,6 +44,9 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
         return 130
+    except SystemExit:
+        # So click ends where whoever read the output has gone: they have seen enough.
+        return OK
     except BrokenPipeError:
         # Whoever read the output has seen enough; what is buffered must not fail again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +21,7 @@ from graph_schema.claims import Links, Names, Record, States
 from graph_schema.edges import EdgeKind
 from graph_schema.kinds import NodeKind
 from tests.api.conftest import COMMIT, DATA, SHA, VERSION, run, write
-from tests.cli.conftest import Kinlore
+from tests.cli.conftest import KINLORE, Kinlore, environ
 
 pytestmark = pytest.mark.usefixtures("graph")
 
@@ -168,6 +170,19 @@ def test_an_unknown_kind_is_a_usage_error(kinlore: Kinlore, option: str, value: 
     assert outcome.code == 2 and said in " ".join(outcome.err.split())
 
 
+def test_whoever_has_seen_enough_is_no_failure(folder: Path) -> None:
+    """`kinlore schema | head`, with a reader who goes at once."""
+    process = subprocess.Popen(
+        [KINLORE, "schema"], cwd=folder, env=environ(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    said = process.stderr.read()
+
+    assert (process.wait(timeout=60), said) == (0, b"")
+    process.stderr.close()
+
+
 def test_an_id_without_a_scheme_is_taken_for_what_it_names(kinlore: Kinlore) -> None:
     version, commit = kinlore("lineage", "churn/3"), kinlore("lineage", SHA[:7], "--json")
 
@@ -183,7 +198,7 @@ def test_an_id_without_a_scheme_that_names_several_lists_them(kinlore: Kinlore, 
 
     outcome = kinlore("lineage", "users.csv")
 
-    assert outcome.code == 4 and not outcome.out
+    assert outcome.code == 2 and not outcome.out
     assert [line.strip() for line in outcome.err.splitlines()[1:]] == [
         f"DatasetVersion {DATA}",
         "Team team=users.csv",
