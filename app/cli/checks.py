@@ -90,10 +90,20 @@ def command(
     else:
         _show(found)
     if not found["results"] and found["complete"]:
+        if kind is not None:
+            _known(kind)
         return 0
     state = "complete" if found["complete"] else in_options(found["truncatedBecause"])
     say(f"\n{counted(len(found['results']), 'check')}: {state}")
     return 0
+
+
+def _known(kind: str) -> None:
+    """Of a kind that is none of the usual ones: which they are."""
+    from ingestors.checks import KINDS
+
+    if kind not in KINDS:
+        say(f"kinds of checks are {', '.join(KINDS)}, or what their author wrote")
 
 
 def _show(found: dict[str, Any]) -> None:
