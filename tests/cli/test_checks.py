@@ -90,9 +90,7 @@ def test_what_was_checked_is_listed_with_what_failed(kinlore: Kinlore, filled: P
     assert one["check"]["id"] == "check@quality=features.json" and one["subjects"][0]["id"] == DATA
 
 
-def test_a_kind_spelled_wrong_is_answered_with_those_there_are(
-    kinlore: Kinlore, filled: Path
-) -> None:
+def test_a_kind_spelled_wrong_is_answered_with_those_there_are(kinlore: Kinlore, filled: Path) -> None:
     shown = kinlore("checks", "--kind", "data_qualty")
 
     assert shown.code == 0 and "kinds of checks are schema, data_quality, data_drift" in shown.err
