@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from neo4j import ManagedTransaction, Session
+from neo4j.exceptions import ServiceUnavailable
 
 from app.api.fields import Ask
 from app.api.graphql import Request, answer
@@ -106,3 +107,17 @@ def test_a_path_from_end_to_end(store: GraphStore, statements: list[str]) -> Non
 
     assert [edge.kind for edge in found.paths[0]].count(E.DERIVED_INTO) == 5
     assert len(statements) <= 6
+
+
+def test_what_can_be_tried_again_is(store: GraphStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A question without a transaction of its own is no reason to give up where one would be repeated."""
+    failed: list[str] = []
+
+    def gone(self: Session, *given: Any, **named: Any) -> None:
+        failed.append("gone")
+        raise ServiceUnavailable("the connection is gone")
+
+    monkeypatch.setattr(Session, "run", gone)
+
+    assert len(store.resolve(data(0))) == 1
+    assert failed == ["gone"]
