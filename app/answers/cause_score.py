@@ -199,7 +199,10 @@ def _seen(run: RunSeen) -> float:
 def _checks(checks: Sequence[CheckSeen]) -> list[Weight]:
     found = []
     for direct in (True, False):
-        of = [each for each in checks if each.direct is direct]
+        # In an order of their own: stores give them in any, and sums of floats depend on it.
+        of = sorted(
+            (each for each in checks if each.direct is direct), key=lambda each: (each.name, each.failed)
+        )
         if not of:
             continue
         fails = _CHECK_FAILS if direct else _LATER_FAILS
