@@ -60,6 +60,8 @@ def of_runs(
             because += "; what ran since did worse by its metrics"
         return LastGood(failing=states, earlier=earlier[:EARLIER], good=state, because=because)
     because = "none of its kind is known before it" if not earlier else "none before it ended well"
+    if worse:
+        because = "all before it that ended well did worse by their metrics"
     return LastGood(failing=states, earlier=earlier[:EARLIER], good=None, because=because)
 
 

@@ -1,11 +1,14 @@
 """What has to be reached, and on which seeds. The values of the targets were written down before anything was
 tuned and never moved; the lists of seeds grew once, before the first scored run was complete.
+docs/decisions/0019 tells what was revised of the organisations, and when.
 
 Tuning looks at ``TUNING`` only. ``SCORED`` is what is reported; nothing may be chosen by looking at it.
 """
 
 TUNING = tuple(range(1, 17))
 SCORED = tuple(range(101, 121))
+#: Of ``SCORED`` the totals were seen before the scoring was revised; of these nothing was seen. Run once.
+FRESH = tuple(range(201, 221))
 
 #: Incidents that are scored per organisation: 500 in all.
 INCIDENTS = 25

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.store.sqlite import SqliteStore
+from graph_schema.kinds import NodeKind
 from tests.benchmarks.causes.organisation import failures, organisation, scored
 from tests.benchmarks.causes.scoring import one, prepare
-from tests.benchmarks.causes.targets import INCIDENTS, SCORED, TUNING
+from tests.benchmarks.causes.targets import FRESH, INCIDENTS, SCORED, TUNING
 
 
 def test_a_seed_gives_one_organisation() -> None:
@@ -20,8 +21,22 @@ def test_a_seed_gives_one_organisation() -> None:
 
 
 def test_what_is_scored_was_not_tuned_on() -> None:
-    assert not set(TUNING) & set(SCORED)
-    assert len(SCORED) * INCIDENTS == 500
+    assert not set(TUNING) & {*SCORED, *FRESH}
+    assert not set(SCORED) & set(FRESH)
+    assert len(SCORED) * INCIDENTS == len(FRESH) * INCIDENTS == 500
+
+
+def test_commits_and_runs_say_where_code_lies_as_far_as_tools_do() -> None:
+    made = organisation(1)
+    commits = [each.properties for each in made.things if "message" in each.properties]
+    code = [each for each in commits if "files" in each]
+    runs = [each.properties for each in made.things if each.kind is NodeKind.RUN]
+    told = sum("script" in each for each in runs) / len(runs)
+
+    assert all(each["files"] and each["fileCount"] == len(each["files"]) for each in code)
+    assert 0.5 < told < 0.99, "notebooks say nothing of where they lie"
+    faults = [each for each in made.faults if each.files]
+    assert any(each.service is None for each in faults) and any(each.service for each in faults)
 
 
 def test_every_cause_that_is_named_can_be_proven(tmp_path: Path) -> None:
