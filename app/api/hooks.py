@@ -6,6 +6,7 @@ store. What passes is told with 503: most senders try again after that, and afte
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 import zlib
@@ -25,6 +26,7 @@ from app.api.threads import Threads, outcome
 from app.container import Configured, Container
 from app.errors import Forbidden, TooCostly
 from graph_schema.errors import BadInput, KinloreError, NotFound, StoreBusy, StoreError, StoreUnavailable
+from graph_schema.redaction import Redactor
 from ingestors.inbox import Answer
 from ingestors.source import Delivery, Forged, Item, Source
 from ingestors.writing import refused
@@ -72,6 +74,7 @@ class Hooks:
         self._receivers = {each.name: _receiver(each, environ) for each in everybody}
         self._threads = Threads(workers=4, waiting=500)
         self._bytes = 0
+        self._preparing: asyncio.Future[Redactor] | None = None
 
     async def hook(self, request: Request) -> Response:
         """``POST /hooks/{source}``."""
@@ -109,11 +112,24 @@ class Hooks:
         def work() -> Future[Answer]:
             return self._take(choose(delivery, caller), delivery, caller)
 
+        began = time.monotonic()
+        if not self._container.inbox.ready:
+            _admit(choose(delivery, caller), delivery, caller)
+            await self._prepared()
         small = len(body) <= _SMALL and "content-encoding" not in delivery.headers
         # What is done within a fraction of a millisecond need not wait for a thread twice.
-        stored = work() if small and self._container.inbox.ready else await self._threads.run(work)
-        answer = await outcome(stored, _PATIENCE)
+        stored = work() if small else await self._threads.run(work)
+        answer = await outcome(stored, max(0.0, began + _PATIENCE - time.monotonic()))
         return reply(msgspec.to_builtins(answer), 202)
+
+    async def _prepared(self) -> None:
+        """Wait until the inbox can take something in without asking the store, as long as a sender waits and
+        no longer: the first deliveries ask for the same, once, and the thread that does may be stuck."""
+        if self._preparing is None or self._preparing.done():
+            self._preparing = asyncio.ensure_future(self._threads.run(self._container.inbox.redactor))
+            # Whoever waited for it may be gone when it fails.
+            self._preparing.add_done_callback(lambda task: task.cancelled() or task.exception())
+        await asyncio.wait_for(asyncio.shield(self._preparing), _PATIENCE)
 
     # --- whom it is for ----------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -234,3 +235,30 @@ def test_while_the_store_is_away_nothing_is_acknowledged(
 
     assert (refused.status_code, ready.status_code, again.status_code) == (503, 503, 202)
     assert refused.headers["retry-after"] and served.rows() == 2
+
+
+def test_nobody_waits_for_a_store_that_hangs_before_the_first_delivery(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = serve()
+    transact, free = served.store.transact, threading.Event()
+    began: list[float] = []
+
+    def hanging(*args: Any, **kwargs: Any) -> Any:
+        began.append(time.monotonic())
+        assert free.wait(20)
+        return transact(*args, **kwargs)
+
+    monkeypatch.setattr(served.store, "transact", hanging)
+    monkeypatch.setattr(hooks, "_PATIENCE", 0.1)
+    # One client, so that all of it happens on one event loop.
+    with TestClient(served.app, base_url="http://127.0.0.1:8420", client=HERE) as client:
+        refused = [client.post("/hooks/bell", content=rings(key)).status_code for key in "abc"]
+        hung = len(began)
+        free.set()
+        monkeypatch.setattr(hooks, "_PATIENCE", 10.0)
+        again = client.post("/hooks/bell", content=rings("a"))
+
+    assert refused == [503] * 3
+    assert hung == 1
+    assert again.status_code == 202 and served.rows() == 1
