@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from functools import cache
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -14,9 +15,10 @@ from app.store.rows import NODE_CODES, NODE_KINDS, Fact, NodeRow
 from app.store.sqlite.codec import EACH, EACH_1, EACH_3, NODE, decode_node, listed
 from graph_schema.kinds import NodeKind
 from graph_schema.times import Micros
-from graph_schema.values import Order, Ordering
+from graph_schema.values import Order, Ordering, Step
 
 _fact = msgspec.msgpack.Decoder(Fact).decode
+_lone = msgspec.msgpack.Decoder(list[Any]).decode
 
 SourceNames = Mapping[int, tuple[str, str, str]]
 
@@ -92,6 +94,35 @@ def nodes(
         held = [f for i in ids for f in facts[i]]
         found[nid] = composed(nid, texts[ids[0]][1], [texts[i][0] for i in ids], held, names)
     return found
+
+
+def labels(
+    db: sqlite3.Connection, handles: Collection[int], rev: int, names: SourceNames
+) -> list[tuple[int, str, int, str]]:
+    """(handle, id, kind, name) of nodes as they were at a revision. Most are still what they were: these are
+    not put together again."""
+    found = [
+        row[:4]
+        for row in db.execute(_UNCHANGED, (listed(handles), rev))
+        if all(fact[4] <= rev for fact in _lone(row[4]))
+    ]
+    others = set(handles).difference(row[0] for row in found)
+    if others:
+        found += [(n.nid, n.id, n.kind, n.name) for n in nodes(db, others, rev, names).values()]
+    return found
+
+
+#: Nodes that no identifier has joined or left since a revision, and of which no fact has gone since.
+_UNCHANGED = f"""
+SELECT n.nid, n.id, n.kind, n.name, n.facts FROM {EACH_1} k
+CROSS JOIN node n ON n.nid = k.value CROSS JOIN ident own ON own.iid = n.nid
+WHERE n.live AND own.nid = n.nid AND own.live AND own.since <= ?2
+AND NOT EXISTS (SELECT 1 FROM ident_past p WHERE p.nid = n.nid AND p.since <= ?2 AND p.until > ?2)
+AND NOT EXISTS (SELECT 1 FROM fact_past f WHERE f.iid = n.nid AND f.since <= ?2 AND f.until > ?2)
+AND NOT EXISTS (
+  SELECT 1 FROM ident i WHERE i.nid = n.nid AND i.nid <> i.iid AND (i.since > ?2 OR EXISTS (
+    SELECT 1 FROM fact_past f WHERE f.iid = i.iid AND f.since <= ?2 AND f.until > ?2)))
+"""
 
 
 def _facts(
@@ -180,39 +211,52 @@ def _behind(found: list[NodeRow], ordering: Ordering, mark: tuple[Any, str]) -> 
     return passed
 
 
+class Then(NamedTuple):
+    """A revision, and what a walk on it has learnt: the past does not change, so it holds for the whole walk.
+    ``same``: of the nodes asked about, the ``SAME_AS`` edges that held and may be read."""
+
+    rev: int
+    same: dict[int, list[Step]]
+
+
+#: (end, least code, greatest code): edges of these kinds that have a node at this end.
+Sides = tuple[tuple[str, int, int], ...]
+
+
 def beliefs_at(
-    db: sqlite3.Connection, handles: Collection[int], end: str, codes: Collection[int], rev: int
-) -> Iterable[tuple[int, int, int, int, int | None, int | None, int]]:
-    """(src node, dst node, kind, belief, since, until, origin) held at a revision, by the nodes of then.
+    db: sqlite3.Connection, handles: Collection[int], sides: Sides, rev: int
+) -> list[tuple[int, int, int, int, int | None, int | None, int]]:
+    """(node asked about, node at the other end, kind, belief, since, until, origin) held at a revision, by
+    the nodes of then. The kind of one that enters the node asked about is given as ``~kind``.
 
     Every belief, past ones too, hangs on the node that its identifier names today; so the way leads from
     the nodes of then over their identifiers to the nodes of today, and back.
     """
-    members = _members(db, handles, rev)
-    iids = {i for ids in members.values() for i in ids}
-    if not iids or not codes:
-        return []
-    today = {
-        row[0]
-        for row in db.execute(
-            f"SELECT nid FROM {EACH} k CROSS JOIN ident ON iid = k.value",
-            (listed(iids),),
+    return db.execute(_held_at(sides), (listed(handles), rev)).fetchall()
+
+
+@cache
+def _held_at(sides: Sides) -> str:
+    """What stood at a revision, of what still stands and of what does no more: each has its indexes."""
+    members = (
+        f"SELECT nid, iid, nid FROM {EACH_1} k CROSS JOIN ident ON iid = k.value"
+        " WHERE nid = iid AND live AND since <= ?2"
+        f" UNION ALL SELECT nid, iid, nid FROM {EACH_1} k CROSS JOIN ident ON nid = k.value"
+        " WHERE nid <> iid AND live AND since <= ?2"
+        f" UNION ALL SELECT p.nid, p.iid, i.nid FROM {EACH_1} k CROSS JOIN ident_past p ON p.nid = k.value"
+        " CROSS JOIN ident i ON i.iid = p.iid WHERE p.since <= ?2 AND p.until > ?2"
+    )
+    held = []
+    for end, low, high in sides:
+        far, kind = ("dst", "kind") if end == "src" else ("src", "~kind")
+        named = (
+            f"coalesce((SELECT nid FROM ident WHERE iid = {far} AND live AND since <= ?2),"
+            f" (SELECT nid FROM ident_past WHERE iid = {far} AND since <= ?2 AND until > ?2))"
         )
-    }
-    wanted = set(codes)
-    rows: list[tuple[Any, ...]] = []
-    for state in ("IS NULL", "IS NOT NULL"):
-        rows.extend(
-            row
-            for row in db.execute(
-                f"SELECT src, dst, kind, bid, since, until, oid, recorded, retired FROM {EACH} k"
-                f" CROSS JOIN belief ON {end}_nid = k.value AND kind BETWEEN ? AND ? WHERE retired {state}",
-                (listed(today), min(wanted), max(wanted)),
-            )
-            if row[2] in wanted
-            and row[7] <= rev
-            and (row[8] is None or row[8] > rev)
-            and row[0 if end == "src" else 1] in iids
-        )
-    named = node_by_ident(db, {i for row in rows for i in row[:2]}, rev)
-    return [(named[row[0]], named[row[1]], *row[2:7]) for row in rows]
+        held += [
+            f"SELECT m.nid, {named}, {kind}, bid, since, until, oid FROM m CROSS JOIN belief"
+            f" ON {end}_nid = m.today AND kind BETWEEN {low} AND {high}"
+            f" WHERE {state} AND recorded <= ?2 AND {end} = m.iid"
+            for state in ("retired IS NULL", "retired IS NOT NULL AND retired > ?2")
+        ]
+    return f"WITH m(nid, iid, today) AS MATERIALIZED ({members}) {' UNION ALL '.join(held)}"

@@ -157,8 +157,7 @@ class Reads:
         """See :meth:`graph_schema.store.GraphStore.labels`."""
         with self._read() as db:
             if known_at is not None:
-                found = past.nodes(db, handles, past.revision_at(db, known_at), source_names(db))
-                rows = [(n.nid, n.id, n.kind, n.name) for n in found.values()]
+                rows = past.labels(db, handles, past.revision_at(db, known_at), source_names(db))
             else:
                 rows = db.execute(
                     f"SELECT nid, id, kind, name FROM {EACH} k CROSS JOIN node ON nid = k.value",
@@ -210,11 +209,12 @@ class Reads:
         spaces: Spaces = None,
         ahead: Ahead | None = None,
     ) -> Expansion:
-        """See :meth:`graph_schema.store.GraphStore.expand`. Nothing is read ahead: nothing is far."""
+        """See :meth:`graph_schema.store.GraphStore.expand`. Nothing is far, so only what a walk
+        learns of an earlier state is kept for its next hops."""
         if direction is Direction.BOTH:
             raise BadInput("one hop goes UPSTREAM or DOWNSTREAM")
         with self._read() as db:
-            return expand(db, handles, direction, kinds, moment, readable_origins(db, spaces))
+            return expand(db, handles, direction, kinds, moment, readable_origins(db, spaces), ahead)
 
     def edges(self, beliefs: Sequence[int], *, known_at: Micros | None = None) -> list[Edge]:
         """See :meth:`graph_schema.store.GraphStore.edges`."""
