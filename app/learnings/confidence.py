@@ -50,7 +50,7 @@ def features(
         "fix": np.zeros(len(best)),
         "history": np.full(len(best), min(1.0, about["own"] / _HISTORY)),
     }
-    for name in ("fix", "project", "meaning", "title_meaning", "title_in_meaning"):
+    for name in ("fix", "project", "meaning", "title_meaning"):
         if name in values:
             found[name] = values[name][best]
     return {name: np.asarray(value, dtype=np.float32) for name, value in found.items()}

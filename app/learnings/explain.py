@@ -50,7 +50,7 @@ _ENTRANCES = re.compile(r"(?:^|:)(?:<module>|main|run|__call__|_call_impl|forwar
 WORDS = ("text", "title", "title_in_text", "text_in_title")
 #: Signals that are told in a sentence: kind, sentence, the signals.
 _SAID = (
-    ("meaning", "close in meaning", ("meaning", "title_meaning", "title_in_meaning")),
+    ("meaning", "close in meaning", ("meaning", "title_meaning")),
     ("project", "same project", ("project",)),
     ("recency", "not long ago", ("recency",)),
 )

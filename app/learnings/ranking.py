@@ -276,7 +276,6 @@ class Ranker:
         if item.vector is not None and item.title_vector is not None and self._vectors.filled:
             found["meaning"] = self._vectors.cosines(item.vector)
             found["title_meaning"] = self._title_vectors.cosines(item.title_vector)
-            found["title_in_meaning"] = self._vectors.cosines(item.title_vector)
         if query.signature:
             found["signature"] = np.sqrt(self._signatures.scores(query.signature))
         if item.entities:

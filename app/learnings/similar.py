@@ -29,8 +29,8 @@ from graph_schema.store import GraphStore
 from graph_schema.times import Micros
 from graph_schema.values import Node, Spaces
 
-#: Below this probability nothing is shown. On reports of deep-learning projects six of ten that have a twin
-#: are answered then, and four of ten that have none (tests/benchmarks/recommender).
+#: Below this probability nothing is shown. On reports of deep-learning projects half of those that have a
+#: twin are answered then, and three of ten that have none (tests/benchmarks/recommender).
 MIN_PROBABILITY = 0.15
 MAX_TEXT = 100_000
 #: Where a graph has more runs and incidents than this and nobody keeps them at hand, the store's full-text
