@@ -22,6 +22,8 @@ _ASIDE = re.compile(
     r"pre-commit-config\.yaml|gitlab-ci\.yml|editorconfig|mailmap)$|(^|/)mkdocs\.ya?ml$",
     re.IGNORECASE,
 )
+#: What stands for data that lies elsewhere: DVC's files.
+_POINTERS = re.compile(r"(^|/)(dvc\.lock|\.dvcignore|[^/]+\.dvc)$|(^|/)\.dvc/")
 #: What says which packages are installed.
 _LOCKS = re.compile(
     r"(^|/)(uv\.lock|poetry\.lock|pdm\.lock|pixi\.lock|Pipfile(\.lock)?|pyproject\.toml|setup\.(py|cfg)|"
@@ -52,16 +54,17 @@ _MENDS = re.compile(r"^(fix(es|ed)?|bugfix|hotfix|revert(s|ed)?|undo|repair)\b")
 class Touch(IntEnum):
     """How near the files of a commit are to what ran; the greater, the nearer.
 
-    ``ASIDE``: documents, tests and the like only; ``OTHERS``: only what others start from; ``INSTALLED``:
-    only what says which packages are installed; ``SHARED``: code that is nobody's own; ``OWN``: its own
-    folder or file.
+    ``ASIDE``: documents, tests and the like only; ``OTHERS``: only what others start from; ``DATA``: only
+    what says which data there is; ``INSTALLED``: or which packages are installed; ``SHARED``: code that is
+    nobody's own; ``OWN``: its own folder or file.
     """
 
     ASIDE = 0
     OTHERS = 1
-    INSTALLED = 2
-    SHARED = 3
-    OWN = 4
+    DATA = 2
+    INSTALLED = 3
+    SHARED = 4
+    OWN = 5
 
 
 class Place(NamedTuple):
@@ -135,7 +138,10 @@ def touch(paths: Sequence[str], mine: Place, places: Collection[Place]) -> Touch
     running = [path for path in paths if not is_aside(path)]
     if not running:
         return Touch.ASIDE
-    code = [path for path in running if not _LOCKS.search(path)]
+    made = [path for path in running if not _POINTERS.search(path)]
+    if not made:
+        return Touch.DATA
+    code = [path for path in made if not _LOCKS.search(path)]
     if not code:
         return Touch.INSTALLED
     homes = [] if mine.entry is None else _homes(mine.entry, {p.entry for p in places if p.entry is not None})

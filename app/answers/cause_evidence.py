@@ -60,7 +60,8 @@ class Setting(msgspec.Struct, frozen=True):
 
 class Signals(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one change. ``sort`` is a key of ``PRIORS``; ``serving``: it takes effect where models
-    are served; ``changed``: whether the last good state did without it (None: there is none to compare with).
+    are served; ``changed``: whether the last good state did without it (None: there is none to compare with);
+    ``dated``: somebody says when it came to be.
 
     ``own`` are the exposures of the very things that failed and of what stood in their place before,
     ``others`` all others'. ``size`` is the factor to the size usual before, ``spread`` the factor that is
@@ -94,6 +95,7 @@ class Signals(msgspec.Struct, frozen=True, kw_only=True):
     familiar: bool = False
     upgrade: int | None = None
     age: float = 0.0
+    dated: bool = True
     named: bool = False
 
 

@@ -40,9 +40,16 @@ PRIORS = {
 }
 #: The share of what no tool told of, as log-odds against a change with nothing for or against it.
 UNTOLD = 0.0
-_CHANGED, _UNCHANGED, _BROUGHT, _TRIVIAL = 0.6, -1.7, -1.0, -0.8
+_CHANGED, _UNCHANGED, _UNDATED, _BROUGHT, _TRIVIAL = 0.6, -1.7, -1.5, -1.0, -0.8
 #: By how near what a commit touched is to what ran.
-_TOUCHED = {Touch.ASIDE: -2.5, Touch.OTHERS: -4.0, Touch.INSTALLED: -1.4, Touch.SHARED: 0.5, Touch.OWN: 0.9}
+_TOUCHED = {
+    Touch.ASIDE: -2.5,
+    Touch.OTHERS: -4.0,
+    Touch.DATA: -2.5,
+    Touch.INSTALLED: -1.4,
+    Touch.SHARED: 0.5,
+    Touch.OWN: 0.9,
+}
 _FAMILIAR, _MENDED = 0.2, -2.5
 #: By the greatest step of a version in what is installed: less than a minor one, minor, major.
 _UPGRADED = (-0.6, 0.1, 1.1)
@@ -121,6 +128,8 @@ def _difference(signals: Signals) -> list[Weight]:
     if signals.changed is not None:
         text = "the last good state did without it" if signals.changed else "the last good state had it too"
         found.append(Weight("change", _CHANGED if signals.changed else _UNCHANGED, text))
+    if signals.changed is False and not signals.dated:
+        found.append(Weight("change", _UNDATED, "nobody says when it came to be: it may be no change at all"))
     if signals.brought:
         found.append(Weight("change", _BROUGHT, "it brought in data that is named by itself"))
     return found
@@ -135,6 +144,7 @@ def _code(signals: Signals) -> list[Weight]:
         text = {
             Touch.ASIDE: "it touched documents, tests or the like only",
             Touch.OTHERS: "it touched only what others start from",
+            Touch.DATA: "it touched only what says which data there is, which is named by itself",
             Touch.INSTALLED: "it touched only what says which packages are installed",
             Touch.SHARED: "it touched code that may be used by all",
             Touch.OWN: "it touched the code of what failed",

@@ -160,6 +160,7 @@ class Reader:
             familiar=node.kind is K.COMMIT and self.judgements.familiar(node),
             upgrade=self.code.upgraded(node, self.at),
             age=(self.at - since) / _MICROS,
+            dated=time_of(node) is not None,
             named=len(path) == 1 and node.kind is not K.DEPLOYMENT and self.subject.kind is K.INCIDENT,
         )
 

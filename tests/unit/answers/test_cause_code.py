@@ -42,6 +42,8 @@ def test_entry_points_are_read_from_the_root_of_the_repository(
     [
         (["README.md", "docs/a.png", "tests/data/x.csv", "churn/test_train.py"], Touch.ASIDE),
         (["uv.lock", "README.md"], Touch.INSTALLED),
+        (["uv.lock", "dvc.lock"], Touch.INSTALLED),
+        (["data/raw.csv.dvc", "dvc.lock", ".gitignore"], Touch.DATA),
         (["fraud/model.py"], Touch.OTHERS),
         (["fraud/"], Touch.OTHERS),
         (["common/io.py", "fraud/model.py"], Touch.SHARED),

@@ -55,6 +55,7 @@ def test_a_release_is_a_risk_of_its_own() -> None:
 
 def test_what_the_last_good_state_had_is_less_probable() -> None:
     assert total(changed=True) > total(changed=None) > total(changed=False)
+    assert total(changed=False) > total(changed=False, dated=False), "it may be no change at all"
 
 
 def test_a_check_that_always_fails_says_little() -> None:
