@@ -52,8 +52,8 @@ where all of the raw upsert takes 0.7 s: with no Python at all the ratio would b
 larger transactions. What helped most is not to do it again: an unchanged item is recognised by its stamp.
 
 **Ingestion into Neo4j.** The time is the server's: for 20,000 nodes and 47,000 edges, on a machine that
-others used, 39 s of its processor time against 11 s for the raw upsert, and 3 s of the client's. A node has three
-unique keys and half a dozen indexes, an edge one index, where the raw upsert has one key in all; a
+others used, 39 s of its processor time against 11 s for the raw upsert, and 3 s of the client's. A node has
+three unique keys and half a dozen indexes, an edge one index, where the raw upsert has one key in all; a
 transaction costs a dozen statements beside those that carry its rows, and lasts no longer than the writer
 lock may be held (0.4 s, and 20 ms while a server runs) where the raw upsert commits 5,000 rows at a time.
 In larger transactions the store alone, without the loop before it, was measured at 0.45 to 0.88 of the raw
