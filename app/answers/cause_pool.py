@@ -79,12 +79,11 @@ def pool(
 
 
 def effective(found: Pool, handle: int) -> Micros | None:
-    """When a thing came to be; where nobody says, when it was first used on the way."""
+    """When a thing came to be; when it was first used on the way where nobody says, or where that was before:
+    data is often committed after the run that read it."""
     own = time_of(found.nodes[handle])
-    if own is not None:
-        return own
     uses = [link.since for link in found.region.out.get(handle, ()) if link.since is not None]
-    return min(uses, default=None)
+    return min(uses if own is None else [own, *uses], default=None)
 
 
 def _choose(found: Pool, subject: Node, at: Micros, compares: bool) -> None:

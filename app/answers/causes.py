@@ -6,13 +6,13 @@ began. What is missing for more is said. The ranking is :mod:`app.answers.cause_
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from app.answers import judged
 from app.answers.cause_evidence import Weight
-from app.answers.cause_graph import MAX_READ, Link, read
+from app.answers.cause_graph import MAX_READ, Link, nodes_of, read
 from app.answers.cause_pool import FAILING, Pool, effective, gaps, pool, role_of
 from app.answers.cause_score import scores, shares, weigh
 from app.answers.cause_signals import Reader, origin, path_of
@@ -24,7 +24,7 @@ from graph_schema.errors import BadInput, NotFound
 from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore
 from graph_schema.times import Micros
-from graph_schema.values import Direction, Edge, Node, Spaces
+from graph_schema.values import Direction, Edge, Moment, Node, Spaces
 from graph_schema.wording import counted
 
 E, K = EdgeKind, NodeKind
@@ -91,7 +91,7 @@ def root_causes(
         return _nothing(subject, _unconnected(subject))
     found = pool(store, subject, states, at, known_at, spaces)
     reader = Reader(store, subject, states, found, at, known_at, spaces)
-    ranked = _ranked(reader, found, subject, at)
+    ranked = _ranked(reader, found, _said(store, found, subject, known_at, spaces), at)
     missing = _missing(found, reader, states, subject, ranked)
     good = states.good
     return CausesAnswer(
@@ -158,8 +158,7 @@ def _stood(
 # --- ranking -------------------------------------------------------------------------------------------
 
 
-def _ranked(reader: Reader, found: Pool, subject: Node, at: Micros) -> list[Cause]:
-    said = _said(found, subject)
+def _ranked(reader: Reader, found: Pool, said: Mapping[int, bool], at: Micros) -> list[Cause]:
     weighed = []
     for handle in found.candidates:
         weighed.append(weigh(reader.signals(handle, path_of(found, handle))))
@@ -170,11 +169,20 @@ def _ranked(reader: Reader, found: Pool, subject: Node, at: Micros) -> list[Caus
     return sorted(causes, key=lambda cause: (order[cause.confirmed], -cause.score, cause.node.id))
 
 
-def _said(found: Pool, subject: Node) -> dict[int, bool]:
-    """What people said of the candidates as causes of this failure."""
-    verdicts = judged.of(subject)
-    if not verdicts:
-        return {}
+def _said(
+    store: GraphStore, found: Pool, subject: Node, known_at: Micros | None, spaces: Spaces
+) -> dict[int, bool]:
+    """What people said of the candidates as causes of this failure; of an incident also what they said of the
+    one that groups it, and of those that it groups."""
+    verdicts: dict[str, str] = {}
+    if subject.kind is K.INCIDENT:
+        here, moment = [subject.handle], Moment(known_at=known_at)
+        above = store.expand(here, Direction.UPSTREAM, (E.HAS,), moment, spaces).steps
+        below = store.expand(here, Direction.DOWNSTREAM, (E.HAS,), moment, spaces).steps
+        grouped = {step.src for step in above} | {step.dst for step in below}
+        for node in nodes_of(store, grouped, known_at, spaces).values():
+            verdicts |= judged.of(node) if node.kind is K.INCIDENT else {}
+    verdicts |= judged.of(subject)
     return {
         handle: verdicts[name] == judged.CONFIRMED
         for handle in found.candidates

@@ -286,6 +286,35 @@ def test_people_confirm_and_reject_and_take_it_back(store: GraphStore) -> None:
     assert {cause.confirmed for cause in ask(store, first=50).candidates} == {None, False}
 
 
+def test_what_was_said_of_an_incident_holds_for_the_alerts_it_groups(store: GraphStore) -> None:
+    whole = "pagerduty.incident=P1"
+    tell(store, history())
+    tell(store, [*alert(whole, EPOCH + 203 * HOUR), Links(E.HAS, whole, INCIDENT)], "whole")
+
+    confirm_cause(store, node(store, whole), node(store, sha(1)))
+    of_alert, of_whole = (ask(store, id, first=50).candidates[0] for id in (INCIDENT, whole))
+
+    assert (of_alert.node.id, of_alert.confirmed) == (sha(1), True)
+    assert (of_whole.node.id, of_whole.confirmed) == (sha(1), True)
+
+
+def test_data_that_was_committed_after_a_run_had_failed_on_it_is_a_candidate(store: GraphStore) -> None:
+    failed_at, committed_at = EPOCH + 300 * HOUR, EPOCH + 301 * HOUR
+    claims = thing(
+        K.RUN, run(9), failed_at, name="train-9", status="FAILED", startedAt=format_time(failed_at)
+    )
+    claims += thing(K.COMMIT, sha(9), committed_at, name="extract 9")
+    claims += thing(K.DATASET_VERSION, data(9), committed_at, name="raw v9")
+    claims.append(Links(E.INTRODUCED, sha(9), data(9), committed_at))
+    claims.append(Links(E.INPUT_TO, data(9), run(9), failed_at))
+    tell(store, claims)
+
+    answer = ask(store, run(9))
+
+    assert [cause.node.id for cause in answer.candidates if cause.path] == [data(9)]
+    assert answer.candidates[0].at == failed_at
+
+
 def test_what_was_confirmed_counts_for_later_failures(store: GraphStore) -> None:
     tell(store, history())
     before = {c.node.id: c.score for c in ask(store, first=50).candidates}
