@@ -33,7 +33,6 @@ PARTS = {
 }
 #: Data versions that a run reads: with what else there is, some five edges a node.
 READS = 10
-_INDEXED_SECONDS = 3_600
 
 _NODES = (
     ":ID", ":LABEL", "num:long", "text", "ikind:long", "isince:long", "kind:long", "id", "name",
@@ -161,7 +160,8 @@ def fill(server: Neo4jServer, folder: Path) -> None:
     subprocess.run(
         [java_for(server.version), "-Xmx3g", "-cp", f"{jars(server.version)}/*", "org.neo4j.cli.AdminTool",
          "database", "import", "full", "neo4j", f"--nodes={folder / 'nodes.csv'}",
-         f"--relationships={folder / 'edges.csv'}", "--quote='", "--id-type=integer"],
+         f"--relationships={folder / 'edges.csv'}", "--quote='", "--id-type=integer",
+         f"--report-file={folder / 'import.report'}"],
         env={**os.environ, "NEO4J_HOME": str(server.home), "NEO4J_CONF": str(config)},
         check=True, capture_output=True,
     )  # fmt: skip
@@ -170,13 +170,11 @@ def fill(server: Neo4jServer, folder: Path) -> None:
         driver.execute_query("MERGE (:Source {sid: 1, name: 'imported', type: 'test', space: 'default'})")
         driver.execute_query("MERGE (:Origin {oid: 1, sids: [1]})")
         driver.execute_query("MERGE (:Revision {rev: 1, at: $at})", at=START)
-    # Indexes are made over all there is, which takes longer than a transaction may.
-    store = Neo4jStore(server.url, server.password, seconds=_INDEXED_SECONDS)
+    store = Neo4jStore(server.url, server.password)
     store.migrate()
     store.close()
     with server.driver() as driver:
         driver.execute_query("MATCH (s:State) SET s.revision = 1, s.at = $at", at=START)
-        driver.execute_query("CALL db.awaitIndexes($seconds)", seconds=_INDEXED_SECONDS)
 
 
 def sample(made: Made, count: int) -> Sequence[tuple[str, str]]:

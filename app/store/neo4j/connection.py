@@ -34,6 +34,8 @@ from graph_schema.errors import BadInput, StoreBusy, StoreError, StoreUnavailabl
 T = TypeVar("T")
 
 _CONNECT_SECONDS = 5.0
+#: Constraints and indexes over a graph of millions take longer than any other transaction may.
+_SCHEMA_SECONDS = 3_600.0
 _FETCH = 10_000
 _TIMED_OUT = (
     "TransactionTimedOut",
@@ -114,12 +116,13 @@ class Connection:
                     raise
             return self.read(lambda tx: rows(tx, query, **parameters))
 
-    def write(self, work: Callable[[ManagedTransaction], T]) -> T:
-        """Run ``work`` in a write transaction; it may be repeated.
+    def write(self, work: Callable[[ManagedTransaction], T], seconds: float | None = None) -> T:
+        """Run ``work`` in a write transaction of at most so many seconds (else as :attr:`seconds` says); it
+        may be repeated.
 
         Raises IncompleteCommit where nobody knows whether it was committed."""
         with self._session(WRITE_ACCESS) as session:
-            return session.execute_write(unit_of_work(timeout=self.seconds)(work))
+            return session.execute_write(unit_of_work(timeout=seconds or self.seconds)(work))
 
     def put(self, query: str, **parameters: Any) -> Any:
         """The one value that a writing statement gives, in a transaction of its own by a single round trip.
@@ -135,7 +138,12 @@ class Connection:
 
     def change_schema(self, statement: str) -> None:
         """One statement that changes constraints or indexes, in a transaction of its own."""
-        self.write(lambda tx: tx.run(statement).consume())
+        self.write(lambda tx: tx.run(statement).consume(), _SCHEMA_SECONDS)
+
+    def await_indexes(self) -> None:
+        """Wait until all indexes are full: only then may anybody rely on them."""
+        statement = "CALL db.awaitIndexes($seconds)"
+        self.write(lambda tx: tx.run(statement, seconds=int(_SCHEMA_SECONDS)).consume(), _SCHEMA_SECONDS)
 
     def _session(self, access: str) -> Session:
         if self._closed:

@@ -24,7 +24,6 @@ from graph_schema.values import Hit, Spaces
 #: Lucene takes no longer ones.
 _PREFIX_MAX = 200
 _ENOUGH = 1_000
-_AWAIT_SECONDS = 300
 _MAX_DIMENSIONS = 4_096
 
 _TEXT = """
@@ -106,7 +105,7 @@ class Searches:
                     f" OPTIONS {{indexConfig: {{`vector.dimensions`: {size},"
                     " `vector.similarity_function`: 'cosine'}}"
                 )
-                connection.write(lambda tx: tx.run("CALL db.awaitIndexes($s)", s=_AWAIT_SECONDS).consume())
+                connection.await_indexes()
 
             def work(tx: ManagedTransaction) -> None:
                 (found,) = tx.run(_NEW_MODEL, model=model, label=label, size=size).values()

@@ -30,7 +30,6 @@ T = TypeVar("T")
 _SECONDS = 60.0
 _RETRY_SECONDS = 30.0
 _REPLAYS = 5
-_AWAIT_SECONDS = 600
 _CLIENT_DAYS = 7
 _TAKEN_BACK_SECONDS = 10.0
 
@@ -118,10 +117,7 @@ class Neo4jStore(Reads, Searches, Whole):
         """Neo4j commits each change of the schema by itself: all are repeatable, the version comes last."""
         connection = self._connection
         self._make(statements)
-        # Only when the indexes are full may anybody rely on them.
-        connection.write(
-            lambda tx: tx.run("CALL db.awaitIndexes($seconds)", seconds=_AWAIT_SECONDS).consume()
-        )
+        connection.await_indexes()
         connection.write(lambda tx: tx.run(_REACHED, version=version).consume())
 
     def _make(self, statements: tuple[str, ...]) -> None:
