@@ -1,7 +1,8 @@
 """What ended earlier failures, as the ranking takes it: a later failure that names it may be the same again.
 
-Of each attempt that stands, the title and the steps of its remediation count, and what is said of the
-changes that it consisted in. What failed or came back, was rejected, or was only inferred, does not count.
+Of each attempt that stands, the title and the steps of its remediation count, what is said of the changes
+that it consisted in, and the files that these touched: their commits, or those of their pull requests. What
+failed or came back, was rejected, or was only inferred, does not count.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import msgspec
 
 from app.learnings.remediations import along
 from graph_schema.edges import EdgeKind
+from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore
 from graph_schema.values import Direction, Node
 
@@ -38,14 +40,18 @@ class Fixes(msgspec.Struct, frozen=True):
 
 def fixes(store: GraphStore, handles: Sequence[int]) -> dict[int, Fixes]:
     """What is known to have ended each of these failures; those without an attempt are left out. One store
-    call where there is none, else four."""
+    call where there is none, else five."""
     tried = along(store, handles, EdgeKind.TRIED, Direction.DOWNSTREAM)
     attempts = sorted({attempt for found in tried.values() for attempt in found})
     if not attempts:
         return {}
     uses = along(store, attempts, EdgeKind.OF, Direction.DOWNSTREAM)
     changes = along(store, attempts, EdgeKind.CHANGED, Direction.DOWNSTREAM)
-    ends = {attempt: (*uses[attempt], *changes[attempt]) for attempt in attempts}
+    made = along(store, [c for found in changes.values() for c in found], EdgeKind.HAS, Direction.DOWNSTREAM)
+    ends = {
+        attempt: (*uses[attempt], *changes[attempt], *(each for c in changes[attempt] for each in made[c]))
+        for attempt in attempts
+    }
     wanted = sorted({*attempts, *(end for found in ends.values() for end in found)})
     read = {node.handle: node for node in store.get(wanted) if node is not None}
     return {handle: _of(found, ends, read) for handle, found in tried.items() if found}
@@ -71,7 +77,9 @@ def _stands(attempt: Mapping[str, Any]) -> bool:
 
 def _lines(node: Node) -> Iterator[str]:
     told = [str(node.properties[key]) for key in _TOLD if node.properties.get(key)]
-    for text in (*([] if "title" in node.properties else [node.name]), *told):
-        for line in text.splitlines():
+    named = [] if "title" in node.properties else [node.name]
+    files = node.properties.get("files") if node.kind is NodeKind.COMMIT else None
+    for text in (*named, *told, *(files if isinstance(files, list) else ())):
+        for line in str(text).splitlines():
             if line.strip():
                 yield line.strip()[:_LONGEST]

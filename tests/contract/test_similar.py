@@ -120,6 +120,32 @@ def test_what_ended_an_earlier_failure_counts_as_soon_as_it_is_known(store: Grap
     assert all("fix" not in kinds(match) for match in failed_after_all.matches)
 
 
+def test_the_files_that_a_fixing_pull_request_touched_say_what_ended_it(store: GraphStore) -> None:
+    for number in (1, 2):
+        say(store, *failed(number, TENURE, day=1), key=str(number))
+    say(store, *failed(3, TENURE, day=3), key="3")
+    request, commit = "github.pull_request=acme/churn#4", f"git.sha={99:040x}"
+    files = ["docs/index.md", "load_tenure_months.py"]
+    links = [
+        Links(E.TRIED, run(2), ATTEMPT), Links(E.OF, ATTEMPT, FIX), Links(E.CHANGED, ATTEMPT, request),
+        Links(E.HAS, request, commit),
+    ]  # fmt: skip
+    told_of = [
+        States(K.REMEDIATION, FIX, {"name": "Mend it"}),
+        States(K.ATTEMPT, ATTEMPT, {"outcome": "worked"}),
+        States(K.PULL_REQUEST, request, {"title": "Mend it"}),
+        States(K.COMMIT, commit, {"name": "mend", "files": files}),
+    ]
+    say(store, *told_of, *links, key="fix")
+
+    answer = similar(store, handle=handle(store, run(3)))
+
+    (said,) = (each for each in answer.matches[0].shared if each.kind == "fix")
+    assert ids(store, answer)[0] == run(2)
+    assert "tenure" in said.text
+    assert said.node is not None and said.node.id == commit
+
+
 def test_only_what_was_before_counts_and_never_itself(store: GraphStore) -> None:
     for number in range(1, 5):
         say(store, *failed(number, TENURE, day=number), key=str(number))
