@@ -23,8 +23,6 @@ K, E = NodeKind, EdgeKind
 DAY = 86_400_000_000
 TENURE = "ValueError: could not convert string to float: 'N/A' in column tenure_months"
 PROMO = "KeyError: 'promo_code_2025'"
-FIX = "kinlore=0190f2a4-6b1c-7def-8123-000000000001"
-ATTEMPT = "kinlore=0190f2a4-6b1c-7def-8123-000000000002"
 MEMORY = "RuntimeError: CUDA out of memory. Tried to allocate 20.00 MiB"
 
 
@@ -95,55 +93,6 @@ def test_the_twin_is_found_with_what_both_share_and_what_differs(store: GraphSto
     differing = {each.path: (each.left, each.right) for each in match.differs}
     assert differing["params.dtype"] == ("bf16", "fp32") and "params.lr" not in differing
     assert differing["data.pg://db/customers"] == (f"dvc.md5={'b' * 32}", f"dvc.md5={'a' * 32}")
-
-
-def test_what_ended_an_earlier_failure_counts_as_soon_as_it_is_known(store: GraphStore) -> None:
-    for number in (1, 2):
-        say(store, *failed(number, TENURE, day=1), key=str(number))
-    say(store, *failed(3, TENURE, day=3), key="3")
-    before = similar(store, handle=handle(store, run(3)))
-    first, other = (1, 2) if ids(store, before)[0] == run(1) else (2, 1)
-
-    def tried(outcome: str) -> SimilarAnswer:
-        how = {"name": "Drop N/A", "how": "in\nload_tenure_months.py"}
-        attempt = States(K.ATTEMPT, ATTEMPT, {"outcome": outcome})
-        links = [Links(E.TRIED, run(other), ATTEMPT), Links(E.OF, ATTEMPT, FIX)]
-        say(store, States(K.REMEDIATION, FIX, how), attempt, *links, key="fix")
-        return similar(store, handle=handle(store, run(3)))
-
-    known, failed_after_all = tried("worked"), tried("failed")
-
-    (said,) = (each for each in known.matches[0].shared if each.kind == "fix")
-    assert ids(store, known) == [run(other), run(first)]
-    assert "tenure" in said.text
-    assert said.weight > 0 and said.node is not None and said.node.id == FIX
-    assert all("fix" not in kinds(match) for match in failed_after_all.matches)
-
-
-def test_the_files_that_a_fixing_pull_request_touched_say_what_ended_it(store: GraphStore) -> None:
-    for number in (1, 2):
-        say(store, *failed(number, TENURE, day=1), key=str(number))
-    say(store, *failed(3, TENURE, day=3), key="3")
-    request, commit = "github.pull_request=acme/churn#4", f"git.sha={99:040x}"
-    files = ["docs/index.md", "load_tenure_months.py"]
-    links = [
-        Links(E.TRIED, run(2), ATTEMPT), Links(E.OF, ATTEMPT, FIX), Links(E.CHANGED, ATTEMPT, request),
-        Links(E.HAS, request, commit),
-    ]  # fmt: skip
-    told_of = [
-        States(K.REMEDIATION, FIX, {"name": "Mend it"}),
-        States(K.ATTEMPT, ATTEMPT, {"outcome": "worked"}),
-        States(K.PULL_REQUEST, request, {"title": "Mend it"}),
-        States(K.COMMIT, commit, {"name": "mend", "files": files}),
-    ]
-    say(store, *told_of, *links, key="fix")
-
-    answer = similar(store, handle=handle(store, run(3)))
-
-    (said,) = (each for each in answer.matches[0].shared if each.kind == "fix")
-    assert ids(store, answer)[0] == run(2)
-    assert "tenure" in said.text
-    assert said.node is not None and said.node.id == commit
 
 
 def test_only_what_was_before_counts_and_never_itself(store: GraphStore) -> None:
