@@ -10,6 +10,20 @@ from typing import Any
 
 from tests.tool_venvs import tool
 
+#: What whylogs itself calls the statistics of a column.
+OF_WHYLOGS = {
+    "mean": "distribution/mean",
+    "stddev": "distribution/stddev",
+    "min": "distribution/min",
+    "max": "distribution/max",
+    "q05": "distribution/q_05",
+    "q25": "distribution/q_25",
+    "median": "distribution/median",
+    "q75": "distribution/q_75",
+    "q95": "distribution/q_95",
+    "count": "counts/n",
+    "nulls": "counts/null",
+}
 #: Validates a table by a suite; ``meta`` goes into the result as its author would write it.
 _GREAT_EXPECTATIONS = """
 import json, sys
