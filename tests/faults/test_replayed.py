@@ -9,6 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -178,7 +179,9 @@ class Line:
     def down(self) -> None:
         self._down = True
         for end in self._ends:
-            end.close() if end.fileno() < 0 else end.shutdown(socket.SHUT_RDWR)
+            # Either side may have ended it before.
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
         self._ends.clear()
 
     def up(self) -> None:
