@@ -218,8 +218,9 @@ def _tell(number: int, cause: Mapping[str, Any], named: Mapping[str, Any], whole
     from app.cli.ids import spelled
 
     node = cause["node"]
-    said = {True: ", confirmed", False: ", rejected", None: ""}[cause["confirmed"]]
-    head = f"{number}. {cause['score']:.0%}{said}  {spelled(node['kind'])} {clean(node['name'])}"
+    # Where people know, what the signals alone would say is beside the point.
+    sure = {True: "confirmed", False: "rejected", None: f"{cause['score']:.0%}"}[cause["confirmed"]]
+    head = f"{number}. {sure}  {spelled(node['kind'])} {clean(node['name'])}"
     click.echo(clipped(head, _WIDE))
     click.echo(_fitting("   ", clean(cause["because"])))
     if whole:

@@ -44,7 +44,7 @@ def test_a_cause_is_confirmed(failed: Container, kinlore: Kinlore) -> None:
     said = kinlore("causes", INCIDENT, "--confirm", data(2), "--why", "tenure in days", "--by", "ada")
 
     assert said.out == f"{data(2)} caused {INCIDENT}\n"
-    assert ", confirmed" in kinlore("causes", INCIDENT).out
+    assert "1. confirmed  DatasetVersion raw v2\n" in kinlore("causes", INCIDENT).out
     assert kinlore("causes", INCIDENT, "--confirm", data(2), "--reject", data(2)).code == 2
 
 
