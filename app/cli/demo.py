@@ -34,8 +34,8 @@ def command(
     as_json: bool,
 ) -> int:
     """Ingest a recorded project (git, DVC, MLflow) into a fresh graph and serve it, to look around."""
-    from app.cli.ingest import plain, show
     from app.cli.progress import watching
+    from app.cli.reports import plain, show
     from app.cli.stopping import stoppable
     from app.container import Container
     from app.demo import run as demo

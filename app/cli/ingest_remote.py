@@ -32,7 +32,7 @@ def ingest_remotely(
 ) -> int:
     """Exit code of the command."""
     from app.cli.client import connected
-    from app.cli.ingest import conclude, show
+    from app.cli.reports import conclude, show
 
     with connected(config) as client:
         reports: list[Any] = []
