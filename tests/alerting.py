@@ -16,6 +16,7 @@ import threading
 import time
 import urllib.parse
 import urllib.request
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -49,7 +50,7 @@ class Sent(NamedTuple):
         return json.loads(self.body)
 
 
-class _Server:
+class _Server(ABC):
     """A small HTTP server in a thread of its own."""
 
     def __init__(self) -> None:
@@ -84,8 +85,9 @@ class _Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @abstractmethod
     def answer(self, sent: Sent) -> tuple[int, bytes]:
-        raise NotImplementedError
+        """Status and body of the answer to a request."""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -127,7 +129,7 @@ class Exporter(_Server):
         return 200, "".join(f"{series} {value}\n" for series, value in self.values.items()).encode()
 
 
-class _Tool:
+class _Tool(ABC):
     """A server process of Debian's. Give it as a context: it is ended with its group."""
 
     program: str
@@ -141,8 +143,9 @@ class _Tool:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @abstractmethod
     def words(self) -> list[str]:
-        raise NotImplementedError
+        """The arguments of the program."""
 
     def start(self) -> Self:
         """Start and wait until it is ready (about a second); raises with the log's tail if it is not."""

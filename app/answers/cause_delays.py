@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from app.answers.cause_evidence import DAY, HOUR, Exposure, Weight, capped, damped, lasting, many
+from app.answers.cause_evidence import DAY, HOUR, Exposure, Weight, capped, damped, lasting
+from graph_schema.wording import counted
 
 #: The delay of an incident: share, median and spread (of the logarithm) of each part.
 _SERVING = ((0.85, 0.5 * HOUR, 1.0), (0.15, 3 * DAY, 0.8))
@@ -85,9 +86,9 @@ def elsewhere(others: Sequence[Exposure], serving: bool, failed_too: float, went
             good.append(exposure(whole, serving))
     found = []
     if bad:
-        text = f"{many(len(bad), 'other deployment')} with it failed too"
+        text = f"{counted(len(bad), 'other deployment')} with it failed too"
         found.append(Weight("elsewhere", failed_too * damped(sum(bad), 0.6), text))
     if good:
-        text = f"{many(len(good), 'other deployment')} with it had no incident"
+        text = f"{counted(len(good), 'other deployment')} with it had no incident"
         found.append(Weight("elsewhere", went_well * damped(sum(good), 0.7), text))
     return found

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from app.answers.cause_code import Touch
+from graph_schema.wording import counted
 
 MINUTE = 60.0
 HOUR = 60 * MINUTE
@@ -119,14 +120,9 @@ def damped(value: float, power: float) -> float:
     return math.copysign(math.pow(abs(value), power), value)
 
 
-def many(number: int, what: str) -> str:
-    """A number with its noun."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
 def lasting(seconds: float) -> str:
     """A length of time in words: its one largest unit."""
     for unit, name in ((DAY, "day"), (HOUR, "hour"), (MINUTE, "minute")):
         if seconds >= 1.5 * unit or (seconds >= unit and name == "minute"):
-            return many(round(seconds / unit), name)
-    return many(round(seconds), "second")
+            return counted(round(seconds / unit), name)
+    return counted(round(seconds), "second")

@@ -23,8 +23,8 @@ from app.answers.cause_evidence import (
     capped,
     damped,
     lasting,
-    many,
 )
+from graph_schema.wording import counted
 
 #: Prior log-odds of a change by what it is: rarely made changes are the riskier ones.
 PRIORS = {
@@ -181,7 +181,7 @@ def _runs(signals: Signals) -> list[Weight]:
     if not signals.runs:
         return []
     bad = sum(each.bad for each in signals.runs)
-    text = f"{bad} of {many(len(signals.runs), 'run')} with it failed or did worse than before"
+    text = f"{bad} of {counted(len(signals.runs), 'run')} with it failed or did worse than before"
     own = [each.bad for each in signals.runs if each.own]
     if own and not any(own):
         return [Weight("metrics", _RAN_WELL, "the run that led here did no worse than before")]
@@ -222,7 +222,7 @@ def _checks(checks: Sequence[CheckSeen]) -> list[Weight]:
             ratio += math.log((fails + (1 - fails) * usual) / usual if each.failed else 1 - fails)
         bad = [each.name for each in of if each.failed]
         what = "of it" if direct else "on the way from it"
-        text = f"failed check {what}: {bad[0]}" if bad else f"{many(len(of), 'check')} {what} passed"
+        text = f"failed check {what}: {bad[0]}" if bad else f"{counted(len(of), 'check')} {what} passed"
         if len(bad) > 1:
             text += f", and {len(bad) - 1} more"
         found.append(Weight("check", (_DIRECT if direct else _LATER) * capped(ratio, _MOST), text))

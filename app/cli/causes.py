@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from app.cli.console import clean, moment, options, print_json, say
+from app.cli.console import WIDE, clean, fitting, moment, options, print_json, say
 from app.cli.times import TIME
 from graph_schema.wording import clipped, counted
 
@@ -28,7 +28,7 @@ _LATEST = """query($knownAt: DateTime) {
 _NODES = """query($ids: [ID!]!) {
   nodes(ids: $ids) { id kind name createdAt sources properties } sources { name type }
 }"""
-_LINES, _WIDE = 6, 100
+_LINES = 6
 #: What a short way shows first, after its two ends: one of each kind.
 _KEPT = ("DEPLOYMENT", "MODEL_VERSION", "RUN", "DATASET_VERSION", "JOB_RUN", "RUNTIME", "ARTIFACT", "COMMIT")
 
@@ -142,9 +142,9 @@ def _show(found: Mapping[str, Any], named: Mapping[str, Any], whole: bool) -> No
         for number, cause in enumerate(causes, 1):
             _tell(number, cause, named, whole)
     if found["lastGood"]:
-        click.echo(_fitting("Last good: ", found["lastGoodBecause"]))
+        click.echo(fitting("Last good: ", clean(found["lastGoodBecause"]), 11))
     for each in found["missing"]:
-        click.echo(_fitting("Missing: ", each))
+        click.echo(fitting("Missing: ", clean(each), 9))
     if found["total"] > len(causes):
         more = found["total"] - len(causes)
         say(f"{counted(more, 'less probable one')} not shown: --first shows more")
@@ -221,15 +221,8 @@ def _tell(number: int, cause: Mapping[str, Any], named: Mapping[str, Any], whole
     # Where people know, what the signals alone would say is beside the point.
     sure = {True: "confirmed", False: "rejected", None: f"{cause['score']:.0%}"}[cause["confirmed"]]
     head = f"{number}. {sure}  {spelled(node['kind'])} {clean(node['name'])}"
-    click.echo(clipped(head, _WIDE))
-    click.echo(_fitting("   ", clean(cause["because"])))
+    click.echo(clipped(head, WIDE))
+    click.echo(fitting("   ", clean(cause["because"]), 3))
     if whole:
         for each in cause["evidence"]:
-            click.echo(_fitting(f"   {each['weight']:+.3f} {each['kind']}: ", clean(each["text"])))
-
-
-def _fitting(head: str, text: str) -> str:
-    """A text on as many lines as it needs, none wider than a screen."""
-    import textwrap
-
-    return textwrap.fill(clean(text), _WIDE, initial_indent=head, subsequent_indent=" " * min(len(head), 11))
+            click.echo(fitting(f"   {each['weight']:+.3f} {each['kind']}: ", clean(each["text"]), 11))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.cli.console import clean, print_json, say
+from app.cli.console import clean, fitting, print_json, say
 from graph_schema.wording import clipped, counted
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from app.gate.ci import Surroundings
     from app.gate.report import Report, Thresholds
 
-_WIDTH = 100
 _RISKS, _CHANGES, _FAILURES, _OWNERS, _NOTES, _TRIED = 10, 12, 5, 8, 10, 5
 _COLOURS = {"warn": "yellow", "fail": "red", "unknown": "yellow"}
 
@@ -158,7 +157,7 @@ def _planned(config: str | None, file: Path, as_json: bool) -> int:
         return OK
     click.echo(click.style(_plain(found.summary), bold=True, fg="yellow" if found.already else None))
     for each in found.alike:
-        click.echo(_fitting("  - ", f"{each.name}: {each.text}"))
+        click.echo(fitting("  - ", _plain(f"{each.name}: {each.text}"), 4))
     return OK
 
 
@@ -198,7 +197,7 @@ def _show(report: Report) -> None:
                           fg=_COLOURS.get(report.verdict))  # fmt: skip
     click.echo(heading)
     if report.summary:
-        click.echo(_fitting("  ", report.summary))
+        click.echo(fitting("  ", _plain(report.summary), 4))
     _at_risk(report)
     _section("what changes", [_change(change) for change in report.changes], _CHANGES)
     _section(
@@ -239,18 +238,9 @@ def _section(head: str, lines: list[str], most: int) -> None:
         return
     click.echo(click.style(head, bold=True))
     for line in lines[:most]:
-        click.echo(_fitting("  - ", line))
+        click.echo(fitting("  - ", _plain(line), 4))
     if len(lines) > most:
         click.echo(f"  - … and {len(lines) - most:,} more: --json shows all")
-
-
-def _fitting(head: str, text: str) -> str:
-    """A text on as many lines as it needs, none wider than a screen."""
-    import textwrap
-
-    return textwrap.fill(
-        _plain(text), _WIDTH, initial_indent=head, subsequent_indent="    ", break_on_hyphens=False
-    )
 
 
 def _plain(text: str) -> str:

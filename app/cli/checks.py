@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from app.cli.console import clean, in_options, moment, options, print_json, print_table, say
+from app.cli.console import clean, fitting, in_options, moment, options, print_json, print_table, say
 from app.cli.kinds import KIND
 from app.cli.times import TIME
 from graph_schema.wording import clipped, counted
@@ -29,7 +29,7 @@ _QUERY = f"""query(
   }}
 }}"""
 _COLOURS = {"FAILED": "red", "PASSED": "green"}
-_NAME, _WIDE = 36, 100
+_NAME = 36
 _FAILURES = 3
 _WHEN = ("BEFORE", "AFTER", "UNKNOWN")
 
@@ -175,12 +175,10 @@ def _show_affected(found: dict[str, Any], kind: str) -> None:
 
 
 def _row(row: dict[str, Any]) -> None:
-    import textwrap
-
     what = _why(row["check"]["properties"])
     of = f"data {clipped(clean(row['data']['name']), _NAME)}, {counted(row['hops'], 'hop')} away"
     for head, text in (
         (f"   {row['timing'].lower():7} ", clean(row["because"])),
         (" " * 11, of + (f": {what}" if what else "")),
     ):
-        click.echo(textwrap.fill(text, _WIDE, initial_indent=head, subsequent_indent=" " * 11))
+        click.echo(fitting(head, text, 11))

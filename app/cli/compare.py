@@ -22,7 +22,6 @@ _QUERY = f"""query(
     added {_EDGE} removed {_EDGE} complete truncatedBecause
   }}
 }}"""
-_NAMES = "query($ids: [ID!]!) { nodes(ids: $ids) { id kind name } }"
 _SIGNS = {"added": ("+", "green"), "removed": ("-", "red")}
 _SHOWN = 50
 _COMMITS = 10
@@ -78,13 +77,12 @@ def command(
 
 def _names(client: Any, ids: list[str]) -> dict[str, str]:
     """What people call these nodes: kind and name."""
+    from app.cli import ways
     from app.cli.ids import spelled
 
-    nodes = client.ask(_NAMES, {"ids": ids})["nodes"]
     return {
         node["id"]: f"{spelled(node['kind'])} {clipped(clean(node['name']), _LONGEST)}"
-        for node in nodes
-        if node
+        for node in ways.named(client, ids).values()
     }
 
 

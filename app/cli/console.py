@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 import click
 
 F = TypeVar("F", bound=Callable[..., Any])
+#: Characters that a screen is taken to have beside each other.
+WIDE = 100
 
 
 def options(command: F) -> F:
@@ -56,6 +58,16 @@ def _line(text: str) -> str:
 def clean(text: str) -> str:
     """A name on one line, safe to print."""
     return _line(text)
+
+
+def fitting(head: str, text: str, indent: int) -> str:
+    """A text after its head, on as many lines as it needs, none wider than :data:`WIDE`; all but the first
+    begin with so many spaces. Names and paths are not broken at their hyphens."""
+    import textwrap
+
+    return textwrap.fill(
+        text, WIDE, initial_indent=head, subsequent_indent=" " * indent, break_on_hyphens=False
+    )
 
 
 def moment(said: str | None) -> str:

@@ -11,6 +11,7 @@ from app.api.fields import Ask
 from app.api.graphql import Request, answer
 from app.container import Container
 from tests.api.conftest import DATA, story, write
+from tests.counting import Counting
 
 FULL = "id url properties identifiers { id } owners { role owner { id tags { by } } } tags { tag { name } }"
 
@@ -25,16 +26,6 @@ QUERIES = {
     "targets { node { id properties owners { role owner { id } } } path { from source } } } }",
     "table": f'{{ lineage(id: "{DATA}", first: 2000) {{ table totalNodes complete }} }}',
 }
-
-
-class Counting:
-    def __init__(self, store: Any) -> None:
-        self.store = store
-        self.calls: Counter[str] = Counter()
-
-    def __getattr__(self, verb: str) -> Any:
-        self.calls[verb] += 1
-        return getattr(self.store, verb)
 
 
 def ask_for(store: Any, text: str) -> tuple[Counter[str], int]:

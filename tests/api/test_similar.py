@@ -21,6 +21,7 @@ from graph_schema.edges import EdgeKind
 from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore, Source
 from ingestors import joins
+from tests.counting import Counting
 from tests.encoders import WordEncoder
 
 TRACKING = Source("tracking", "mlflow")
@@ -103,23 +104,6 @@ def test_what_is_wrong_is_said(container: Container, asked: dict[str, Any], beca
     assert error["extensions"]["code"] == "BAD_INPUT" and because in error["message"]
 
 
-class Counting:
-    """A store that counts the calls of its verbs."""
-
-    def __init__(self, store: GraphStore) -> None:
-        self._store = store
-        self.calls = 0
-
-    def __getattr__(self, name: str) -> Any:
-        verb = getattr(self._store, name)
-
-        def counted(*args: Any, **kwargs: Any) -> Any:
-            self.calls += 1
-            return verb(*args, **kwargs)
-
-        return counted
-
-
 def test_the_number_of_store_calls_does_not_grow_with_the_answer(container: Container) -> None:
     container.store.transact(lambda tx: joins.apply(tx, TRACKING, failures(30)))
     store: Any = Counting(container.store)
@@ -127,9 +111,9 @@ def test_the_number_of_store_calls_does_not_grow_with_the_answer(container: Cont
     ask(ALL, id=run(29))
 
     for first in (1, 20):
-        store.calls = 0
+        store.calls.clear()
         shown.append(len(ask(ALL, id=run(29), first=first)["data"]["similar"]["matches"]))
-        calls.append(store.calls)
+        calls.append(store.calls.total())
 
     assert shown == [1, 20] and calls[0] == calls[1]
 

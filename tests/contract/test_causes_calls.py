@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 from app.answers.causes import root_causes
 from graph_schema.claims import Claim, Links, Names
@@ -14,20 +13,9 @@ from graph_schema.store import GraphStore
 from ingestors.deployments import deployed
 from tests.contract.harness import EPOCH
 from tests.contract.test_causes import HOUR, INCIDENT, data, history, run, sha, tell, thing
+from tests.counting import Counting
 
 E, K = EdgeKind, NodeKind
-
-
-class Counting:
-    """A store that counts what it is asked."""
-
-    def __init__(self, store: GraphStore) -> None:
-        self.store = store
-        self.calls: Counter[str] = Counter()
-
-    def __getattr__(self, verb: str) -> Any:
-        self.calls[verb] += 1
-        return getattr(self.store, verb)
 
 
 def beside(count: int, start: int) -> list[Claim]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from graph_schema.store import GraphStore, Source
 from graph_schema.values import Moment
 from ingestors.checks import Assertion, Examination, claims_of
 from tests.contract.harness import TRACKING, node, record, write
+from tests.counting import Counting
 
 DAY = 86_400_000_000
 START = 1_767_225_600_000_000  # 2026-01-01
@@ -149,16 +149,6 @@ def test_what_had_not_been_read_then_is_not_affected_as_of_then(store: GraphStor
     found = checks(store, status="FAILED", downstream=NodeKind.MODEL_VERSION, moment=then)
 
     assert {name for name, *_ in rows(store, found)} == {"churn v1"}
-
-
-class Counting:
-    def __init__(self, store: GraphStore) -> None:
-        self.store = store
-        self.calls: Counter[str] = Counter()
-
-    def __getattr__(self, verb: str) -> Any:
-        self.calls[verb] += 1
-        return getattr(self.store, verb)
 
 
 def test_calls_do_not_grow_with_the_checks(store: GraphStore) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -294,9 +294,13 @@ def test_a_wrong_address_is_one_clear_line(uri: str, message: str) -> None:
     assert "tracking_uri" in str(problem.value)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("mlflow") is not None, reason="the package mlflow is here")
 @pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "mlruns", "file:///srv/mlruns"])
-def test_a_store_without_a_server_needs_the_extra_and_says_so(uri: str) -> None:
+def test_a_store_without_a_server_needs_the_extra_and_says_so(
+    uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As if the package were not installed, whether it is or not.
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+
     with pytest.raises(BadInput, match=r"kinlore\[mlflow\]"):
         build({"type": "mlflow", "name": "t", "tracking_uri": uri}, Path("/"))
 
