@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +17,7 @@ import pytest
 import uvicorn
 
 from app.api.app import create_app
-from app.api.server import SWITCH_INTERVAL, listen
+from app.api.server import answer_promptly, listen
 from app.container import Container
 from app.jobs.consumer import Consumer
 from app.jobs.runs import SHORT_LOCK
@@ -85,7 +84,6 @@ def container_at(address: Address, folder: Path, text: str = BELL) -> Container:
 
 def take(address: Address, folder: Path, telling: Connection, ingesting: bool, consuming: bool) -> None:
     """Serve until told to end; says the port first, and how long the lock was held last."""
-    sys.setswitchinterval(SWITCH_INTERVAL)
     container = container_at(address, folder)
     timed: Any = Timed(container.migrated())
     container._store = timed
@@ -95,6 +93,7 @@ def take(address: Address, folder: Path, telling: Connection, ingesting: bool, c
     listening, port = listen("127.0.0.1", 0)
     config = uvicorn.Config(create_app(container), log_level="warning", access_log=False)
     server = uvicorn.Server(config)
+    answer_promptly()
     serving = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     serving.start()
     if consuming:
