@@ -148,6 +148,16 @@ def test_each_query_is_named() -> None:
         assert not missing, f"docs/graphql.md, {name}: says nothing of {missing}"
 
 
+def test_each_mutation_is_named() -> None:
+    schema = build_schema((ROOT / "app" / "api" / "schema.graphql").read_text(encoding="utf-8"))
+    assert schema.mutation_type is not None
+    said = dict(re.findall(r"`(\w+)\(([^)`]*)\)`", section(read("graphql.md"), "## Mutations")))
+
+    found = {name: set(arguments.split(", ")) for name, arguments in said.items()}
+
+    assert found == {name: set(field.args) for name, field in schema.mutation_type.fields.items()}
+
+
 # --- what is shown was really said -----------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""The churn project of Part 1's "done when", with every trap that it names.
+"""A churn project in git, DVC and MLflow, with every trap that joining them has.
 
     begin ── data-1 ── lock-1 ─┬─ docs ──── merge ── data-2 ── lock-2 ── params ── lock-3
                                └─ regions ──┘
