@@ -24,14 +24,15 @@ from ingestors.history import redactor
 
 PEOPLE = Source("kinlore", "kinlore")
 CORRECTIONS = "correction"
-_MOST = 10_000
+_PAGE = 1_000
 _LONGEST = 2_000
 _OWNERS = (NodeKind.PERSON, NodeKind.TEAM)
 
 
 class Correction(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody said. ``verdict`` is same, apart, owner or tag, on ``a`` and ``b`` (identifiers);
-    ``at`` in microseconds. ``id`` names it for withdrawal; ``changed``: whether it changed the graph."""
+    """What somebody said of ``a`` and ``b`` (identifiers). ``verdict`` is same, apart, owner or tag; cause or
+    no cause; incident or a state of one; remediation, attempt or judged. ``at`` in microseconds. ``id`` names
+    it for withdrawal; ``changed``: whether it changed the graph."""
 
     id: str
     verdict: str
@@ -104,7 +105,11 @@ def correction_of(a: str, b: str) -> str:
 
 def listed(store: GraphStore) -> list[Correction]:
     """Everything that people have said and not withdrawn, oldest first."""
-    held = [msgspec.convert(value, Correction) for _, value in store.service(CORRECTIONS, limit=_MOST)]
+    held: list[Correction] = []
+    page = store.service(CORRECTIONS, limit=_PAGE)
+    while page:
+        held += [msgspec.convert(value, Correction) for _, value in page]
+        page = store.service(CORRECTIONS, after=page[-1][0], limit=_PAGE) if len(page) == _PAGE else []
     return sorted(held, key=lambda correction: (correction.at, correction.id))
 
 

@@ -84,14 +84,14 @@ def _node(ask: Ask, text: str) -> values.Node:
 def _root_causes(
     info: Info,
     id: strawberry.ID,
-    first: int = 5,
+    first: int | None = 5,
     known_at: DateTime | None = strawberry.UNSET,
 ) -> CausesAnswer:
     """``Query.rootCauses``."""
     ask = info.context.of(info.path)
     ask.moment = Moment(known_at=_given(known_at))
     handle = find_one(ask.store, id, known_at=ask.moment.known_at, spaces=ask.spaces)
-    return root_causes(ask.store, handle, first, ask.moment.known_at, ask.spaces)
+    return root_causes(ask.store, handle, 5 if first is None else first, ask.moment.known_at, ask.spaces)
 
 
 def _confirm_cause(

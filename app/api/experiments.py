@@ -44,7 +44,7 @@ def _resolve(
     info: Info,
     id: strawberry.ID | None = strawberry.UNSET,
     config: JSON | None = strawberry.UNSET,
-    first: int = 5,
+    first: int | None = 5,
 ) -> Any:
     """``Query.experiments``."""
     ask = info.context.of(info.path)
@@ -52,7 +52,8 @@ def _resolve(
     if planned is not None and not isinstance(planned, Mapping):
         raise BadInput('the configuration is an object, such as {"lr": 0.1, "optimizer": {"name": "adam"}}')
     handle = find_one(ask.store, id, spaces=ask.spaces) if id else None
-    return experiments(ask.store, handle=handle, config=planned, first=first, spaces=ask.spaces)
+    most = 5 if first is None else first
+    return experiments(ask.store, handle=handle, config=planned, first=most, spaces=ask.spaces)
 
 
 @strawberry.type

@@ -35,7 +35,20 @@ MAX_FIELDS = 2_000
 MAX_COST = 1_000_000
 
 #: Lists whose length ``first`` bounds, with its default.
-_PAGED = {"find": 50, "search": 20, "lineage": 300, "paths": 3, "leaderboard": 100, "correlations": 20}
+_PAGED = {
+    "checks": 50,
+    "correlations": 20,
+    "experiments": 5,
+    "find": 50,
+    "impact": 300,
+    "leaderboard": 100,
+    "lineage": 300,
+    "paths": 3,
+    "remediations": 5,
+    "rootCauses": 5,
+    "search": 20,
+    "similar": 5,
+}
 #: Lists inside a node. They are short, but a query may go from one to the next.
 _NESTED = {
     "owners": 4,

@@ -133,18 +133,19 @@ def _resolve(
     info: Info,
     id: strawberry.ID | None = strawberry.UNSET,
     text: str | None = strawberry.UNSET,
-    first: int = 5,
+    first: int | None = 5,
 ) -> RemediationsAnswer:
     """``Query.remediations``."""
     ask = _ask(info)
     if bool(_given(id)) == bool(_given(text)):
         raise BadInput("give either the id of a failure, or a text that describes one")
-    if not 1 <= first <= MAX_FIRST:
-        raise BadInput(f"first is {first}; allowed are 1 to {MAX_FIRST}")
+    most = 5 if first is None else first
+    if not 1 <= most <= MAX_FIRST:
+        raise BadInput(f"first is {most}; allowed are 1 to {MAX_FIRST}")
     subject = find_one(ask.store, id, spaces=ask.spaces) if id else None
     alike, semantic = _alike(ask, subject, _given(text))
     parts = [] if subject is None else _parts(ask, subject)
-    found = recommended(ask.store, parts, alike, first, ask.spaces)
+    found = recommended(ask.store, parts, alike, most, ask.spaces)
     _log(ask, subject, _given(text), found.suggestions)
     return RemediationsAnswer(found.suggestions, found.related, found.no_precedent, semantic)
 

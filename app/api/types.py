@@ -303,12 +303,18 @@ class IdentityAnswer:
 
 @described
 class Correction:
-    """What somebody said: that two things are the same or apart, who owns a thing, which label it carries."""
+    """
+    What somebody said: that two things are the same or apart, who owns a thing, which label it carries, what
+    caused a failure, how far an incident is, what was tried on a failure.
+    """
 
     id: strawberry.ID = field("What it is withdrawn by.")
-    verdict: str = field("same, apart, owner or tag.")
+    verdict: str = field(
+        "same, apart, owner, tag; cause, no cause; incident, or a state of one (acknowledged, mitigated,\n"
+        "resolved, closed); remediation, attempt, judged."
+    )
     a: strawberry.ID = field("What it is about.")
-    b: strawberry.ID = field("The other thing, the owner, or the label.")
+    b: strawberry.ID = field("The other thing, the owner, the label, the cause, the remediation; else a.")
     by: str | None
     why: str | None
     role: str | None

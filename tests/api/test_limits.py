@@ -9,6 +9,7 @@ import pytest
 from app.api import limits
 from app.api.fields import Ask
 from app.api.graphql import Request, answer
+from app.api.schema import schema
 from tests.api.conftest import Query
 
 
@@ -56,13 +57,15 @@ BOMBS = {
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs_are_refused_at_once(name: str) -> None:
-    start = time.perf_counter()
+    schema()
+    # Of this thread's own work: how busy the machine is does not count.
+    start = time.thread_time()
 
     body = answer(Request(BOMBS[name]), lambda: pytest.fail("a bomb reached the store"))
 
     assert body["errors"][0]["extensions"]["code"] == "TOO_COSTLY", body
     assert "data" not in body
-    assert time.perf_counter() - start < 0.5
+    assert time.thread_time() - start < 0.5
 
 
 def test_an_operation_that_is_not_run_may_not_cost_more() -> None:
@@ -100,6 +103,27 @@ def test_a_leaderboard_counts_by_its_rows_and_not_by_its_ids(query: Query) -> No
     codes = [query(text, fails=True, first=first)["extensions"]["code"] for first in (1_000, 100)]
 
     assert codes == ["TOO_COSTLY", "NOT_FOUND"]
+
+
+def test_every_list_counts_by_the_length_that_it_has_without_first() -> None:
+    defaults = {
+        name: field.args["first"].default_value
+        for name, field in schema()._schema.query_type.fields.items()
+        if "first" in field.args
+    }
+
+    assert defaults == limits._PAGED
+
+
+def test_no_length_is_the_default_length(query: Query) -> None:
+    for name in ("rootCauses", "remediations", "experiments", "similar", "impact"):
+        ids = 'ids: ["tag=x"]' if name == "impact" else 'id: "tag=x"'
+
+        error = query(
+            f"query($first: Int) {{ {name}({ids}, first: $first) {{ __typename }} }}", fails=True, first=None
+        )
+
+        assert error["extensions"]["code"] == "NOT_FOUND", name
 
 
 def test_ids_are_bounded(query: Query) -> None:

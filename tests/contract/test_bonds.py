@@ -154,3 +154,15 @@ def test_hidden_claims_are_not_told(store: GraphStore) -> None:
     (handle,) = store.resolve(RUN)
     assert len(store.bonds([handle])) == 1
     assert store.bonds([handle], spaces=frozenset({"default"})) == []
+
+
+def test_all_that_people_have_said_is_listed_page_by_page(
+    store: GraphStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(corrections, "_PAGE", 2)
+    labels = [f"tag=label-{number}" for number in range(5)]
+
+    for label in labels:
+        corrections.tag(store, RUN, label)
+
+    assert [each.b for each in corrections.listed(store)] == labels
