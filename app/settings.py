@@ -27,6 +27,7 @@ from pydantic import (
 from app.errors import ConfigError
 from graph_schema.errors import BadInput
 from ingestors.every import duration
+from ingestors.problems import in_words
 
 FILE_NAME = "kinlore.toml"
 STORE_SCHEMES = ("sqlite", "neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
@@ -377,12 +378,17 @@ def _one_line(problem: ValidationError, name: str, origins: Mapping[tuple[str, s
             allowed = list(BoundSettings.model_fields)
         allowed = [word for word in allowed if (str(loc[0]), word) not in _SECRETS]
         return f"{where} is no setting{_meant(str(loc[-1]), allowed)}"
-    message = first["msg"].removeprefix("Value error, ")
+    if loc == ("sources",) or loc == ("bounds",) or loc == ("notify",):
+        return f"{where}: there may be several, so write [[{key}]], with two brackets on each side"
+    message = in_words(first)
     shown = "" if (str(loc[0]), str(loc[-1])) in _SECRETS else f" (it is {str(first['input'])[:80]!r})"
     if str(loc[-1]) == "url":
         # What was wrong may be a password in it.
         shown = ""
-    return f"{where}: {message[0].lower() + message[1:]}{shown}"
+    if first["type"] == "missing":
+        # What was given is all that stands around it.
+        shown = ""
+    return f"{where}: {message}{shown}"
 
 
 def _meant(wrong: str, allowed: list[str]) -> str:

@@ -16,6 +16,7 @@ from graph_schema import store
 from graph_schema.errors import BadInput
 from graph_schema.times import parse_time
 from ingestors.every import parse_every
+from ingestors.problems import in_words
 from ingestors.source import Source, SourceConfig
 
 #: Other distributions add sources here: the name is the type, the object a subclass of Source.
@@ -139,7 +140,7 @@ def _first_error(problem: ValidationError, source: type[Source]) -> str:
         return f"unknown key {key!r}; allowed are {allowed}"
     if first["type"] == "missing":
         return f"the key {key!r} is missing"
-    message = first["msg"].removeprefix("Value error, ")
+    message = in_words(first)
     shown = repr(first["input"])
     if not key:
         return message

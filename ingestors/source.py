@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import builtins
 import hmac
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from graph_schema.claims import Claim
 from graph_schema.errors import BadInput
@@ -28,13 +29,20 @@ class SourceConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     type: str
-    name: str = Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str
     instance: str | None = Field(default=None, description="scope of scoped identifiers; default: the name")
     space: str = "default"
     every: str | None = Field(default=None, description="how often to pull: 30s, 5m, 1h or a cron line")
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     since: str | None = Field(default=None, description="ignore what is older than this date")
+
+    @field_validator("name")
+    @classmethod
+    def _spelled(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+            raise ValueError("letters, digits, '.', '_' and '-' are allowed, 100 at most, no sign at first")
+        return name
 
     @property
     def scope(self) -> str:

@@ -39,6 +39,8 @@ from ingestors.sources.mlflow.webhooks import DELIVERY_ID, move_claims, received
 
 #: Runs counted by ``check``; beyond, it says "more than".
 _COUNTED = 2_000
+#: What addresses of stores without a server begin with, but for a driver (``postgresql+psycopg2``).
+_LOCAL = ("sqlite", "postgresql", "mysql", "mssql", "file")
 
 
 class MLflowConfig(HttpConfig, PushedConfig):
@@ -64,6 +66,11 @@ class MLflowConfig(HttpConfig, PushedConfig):
             return value.rstrip("/")
         if scheme.startswith("databricks"):
             raise ValueError("Databricks is not supported; write http(s)://…, sqlite:///… or a folder")
+        if scheme and scheme.partition("+")[0] not in _LOCAL:
+            raise ValueError(
+                f"{scheme}:// is nothing that MLflow reads; write http(s)://…, sqlite:///…, another database "
+                "or a folder"
+            )
         base = Path((info.context or {}).get("base_dir") or Path.cwd())
         if value.startswith("sqlite:///"):
             return f"sqlite:///{base / value.removeprefix('sqlite:///')}"

@@ -283,7 +283,8 @@ def test_existence_is_asked_by_id_and_a_wrong_address_is_no_proof() -> None:
         ("http://ada:secret@x", "user_env"),
         ("http://", "host"),
         ("databricks://x", "Databricks"),
-        ("", "at least 1"),
+        ("", "may not be empty"),
+        ("ftp://x", "nothing that MLflow reads"),
     ],
 )
 def test_a_wrong_address_is_one_clear_line(uri: str, message: str) -> None:

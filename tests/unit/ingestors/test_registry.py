@@ -37,14 +37,15 @@ _KNOWN = ", ".join(sorted(registry.BUILT_IN))
             "source 'x': unknown key 'pth'; allowed are every, exclude,",
         ),
         ({"type": "git", "path": "."}, "a source of type 'git': the key 'name' is missing"),
-        ({"type": "git", "name": "a b", "path": "."}, "name: String should match"),
+        ({"type": "git", "name": "a b", "path": "."}, "name: letters, digits, '.', '_' and '-' are allowed"),
+        ({"type": "git", "name": "x", "path": 3}, "path: a text is allowed, in quotes"),
         ({"type": "git", "name": "x"}, "source 'x': give path or url, one of them"),
         ({"type": "git", "name": "x", "url": "ext::sh -c id"}, "is not a git address"),
         ({"type": "git", "name": "x", "url": "--upload-pack=id"}, "is not a git address"),
         ({"type": "git", "name": "x", "path": ".", "since": "yesterday"}, "since: 'yesterday' is not a time"),
         (
             {"type": "git", "name": "x", "path": ".", "include": "main"},
-            "include: Input should be a valid tuple",
+            "include: a list is allowed, such as",
         ),
     ],
 )
