@@ -59,12 +59,23 @@ def _checks(config: str | None) -> Iterator[tuple[str, str, str]]:
 def _server(url: str) -> tuple[str, str, str]:
     import httpx
 
+    from app.cli.client import connected
+    from graph_schema.errors import KinloreError
+
     try:
         answer = httpx.get(f"{url}/readyz", timeout=10.0)
     except httpx.HTTPError as problem:
         return _FAILED, "server", f"nothing answers at {url} (KINLORE_URL): {problem}"
     said = f"{url} (KINLORE_URL) answers {answer.status_code} {answer.text.strip()[:200]}"
-    return (_OK if answer.status_code == 200 else _FAILED), "server", said
+    if answer.status_code != httpx.codes.OK:
+        return _FAILED, "server", said
+    try:
+        # Whether it is up is told to everybody; a question needs the token.
+        with connected(None) as client:
+            client.ask("{ __typename }", {})
+    except KinloreError as problem:
+        return _FAILED, "server", str(problem)
+    return _OK, "server", said
 
 
 def _store(container: Any, first: str) -> Iterator[tuple[str, str, str]]:
@@ -106,12 +117,22 @@ def _store(container: Any, first: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _source(configured: Any) -> tuple[str, str, str]:
+    from app.settings import environment
     from ingestors.source import SourceError
 
     what = f"source {configured.name}"
-    if configured.source is None:
+    source = configured.source
+    if source is None:
         return _WARNING, what, f"disabled: {configured.disabled}"
+    secret = getattr(source.config, "secret_env", None) if source.accepts else None
+    if secret is not None and not environment().get(secret, "").strip():
+        said = f"the environment variable {secret} is not set (secret_env): what is pushed is refused"
+        return _FAILED, what, said
     try:
-        return _OK, what, configured.source.check()
+        found = source.check()
     except SourceError as problem:
         return _FAILED, what, str(problem)
+    if source.pulls:
+        return _OK, what, found
+    who = "from this machine only: it has no secret_env" if secret is None else f"by the secret in {secret}"
+    return _OK, what, f"takes requests {who}"

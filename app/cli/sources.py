@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from app.cli.console import age, options, print_json, print_table, say
+from graph_schema.wording import counted
 
 _QUERY = """query($first: Int!) {
   sources {
@@ -85,6 +86,9 @@ def command(name: str | None, config: str | None, as_json: bool) -> int:
         print_table(("started", "took", "items", "new", "changed", "refused", "outcome"), _runs(found[0]))
     for letter in letters:
         click.echo(f"{letter['type']} {letter['key']}: {letter['reason']}")
+    if name is not None and len(letters) < found[0]["deadLetters"]:
+        where = "" if letters else ": a server does not list them; ask at its store, without KINLORE_URL"
+        say(f"{len(letters):,} of {counted(found[0]['deadLetters'], 'refused item')} shown{where}")
     return OK
 
 

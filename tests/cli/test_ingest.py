@@ -12,8 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from app.cli import sources
 from app.cli.init import settings_text
+from app.container import Container
 from app.settings import load
+from graph_schema.store import GraphStore
+from ingestors.report import DEAD_LETTERS, STATUS
 from ingestors.sources.mlflow import MLflowSource
 from tests.cli.conftest import KINLORE, Kinlore, environ, git, repository
 
@@ -135,6 +139,12 @@ CODE = '[[sources]]\ntype = "git"\nname = "code"\npath = "."\n'
             3,
             "http://127.0.0.1:9 does not answer",
         ),
+        (
+            '[[sources]]\ntype = "alertmanager"\nname = "alerts"\nsecret_env = "ALERTS_TOKEN"\n',
+            ["doctor"],
+            3,
+            "the environment variable ALERTS_TOKEN is not set (secret_env): what is pushed is refused",
+        ),
         ('[store]\nurl = "sqlite:///missing/kinlore.db"\n' + CODE, ["ingest"], 5, "its folder is missing"),
         ('[store]\nurl = "sqlite:///kinlore.toml"\n' + CODE, ["ingest"], 5, "not a readable SQLite database"),
         ('[store]\nurl = "sqlite:////dev/full"\n' + CODE, ["ingest"], 5, "/dev/full"),
@@ -154,6 +164,20 @@ def test_what_is_wrong_is_one_line_with_its_exit_code(
     if words != ["doctor"]:
         wrong = [line for line in outcome.err.splitlines() if said in line]
         assert len(wrong) == 1 and not outcome.out.replace(wrong[0], "").startswith("kinlore:")
+
+
+def test_doctor_says_who_may_push(kinlore: Kinlore, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALERTS_TOKEN", "0123456789abcdef")
+    (folder / "kinlore.toml").write_text(
+        '[[sources]]\ntype = "alertmanager"\nname = "alerts"\nsecret_env = "ALERTS_TOKEN"\n'
+        '[[sources]]\ntype = "openlineage"\nname = "pipelines"\n'
+    )
+
+    outcome = kinlore("doctor")
+
+    assert outcome.code == 0
+    assert "source alerts: takes requests by the secret in ALERTS_TOKEN" in outcome.out
+    assert "source pipelines: takes requests from this machine only" in outcome.out
 
 
 def test_an_unreachable_source_does_not_stop_the_others(kinlore: Kinlore, folder: Path) -> None:
@@ -209,6 +233,27 @@ def test_sources_shows_what_was_refused(kinlore: Kinlore, folder: Path) -> None:
     assert json.loads(kinlore("sources", "code", "--json").out)["refused"] == []
     unknown = kinlore("sources", "nobody")
     assert (unknown.code, unknown.err) == (4, "kinlore: no source is named 'nobody'; known are: code\n")
+
+
+def test_sources_says_how_much_of_what_was_refused_is_shown(
+    kinlore: Kinlore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "kinlore.toml").write_text(CODE)
+    letters = [{"type": "commit", "key": str(number), "reason": "odd"} for number in range(3)]
+    with Container(load(environ={})) as container:
+        store = container.migrated()
+        for letter in letters:
+            put(store, DEAD_LETTERS, f"code/{letter['key']}", letter)
+        put(store, STATUS, "code", {"name": "code", "type": "git", "dead_letters": 3})
+    monkeypatch.setattr(sources, "_LETTERS", 2)
+
+    outcome = kinlore("sources", "code")
+
+    assert outcome.out.count("odd") == 2 and "2 of 3 refused items shown" in outcome.err
+
+
+def put(store: GraphStore, collection: str, key: str, value: object) -> None:
+    store.transact(lambda tx: tx.service_put(collection, key, value))
 
 
 def wait_until_open(pid: int, path: Path) -> None:

@@ -87,6 +87,14 @@ def test_serve_with_a_token(folder: Path) -> None:
             )
             assert done.returncode == code, done.stderr
         assert "set KINLORE_TOKEN" in done.stderr
+        looked = subprocess.run(
+            [KINLORE, "doctor"],
+            cwd=folder,
+            env=environ(KINLORE_URL=str(said["address"]), KINLORE_TOKEN="wrong"),
+            capture_output=True,
+            text=True,
+        )
+        assert looked.returncode == 3 and "failed   server: " in looked.stdout, looked.stderr
         assert ended(process, signal.SIGINT) == 0
 
 
