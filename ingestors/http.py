@@ -8,17 +8,21 @@ import random
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-import httpx
 import msgspec
 from pydantic import Field, model_validator
 
 from ingestors.paths import LocalPath
 from ingestors.source import Refused, SourceConfig, SourceError, Unreachable
 
+if TYPE_CHECKING:
+    # Imported by who sends something: loading it takes longer than most commands.
+    import httpx
+
 _RETRIED = frozenset({429, 500, 502, 503, 504})
+_NOT_MODIFIED, _FORBIDDEN = 304, 403
 #: Seconds that one request may wait by itself; a longer Retry-After is left to the loop.
 _PATIENCE = 60.0
 
@@ -63,6 +67,8 @@ class HttpClient:
         wait: float = 0.5,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        import httpx
+
         self.base_url, self._in_address = _without_user(base_url.rstrip("/"))
         self._where = shown(base_url)
         self._config = config
@@ -114,7 +120,7 @@ class HttpClient:
         """The JSON at a path, with the headers that came with it; for a request that carries
         ``If-None-Match``, ``json`` is None where nothing has changed."""
         content, got, status = self._send("GET", path, params, None, self._max_bytes, cut=False, more=headers)
-        if status == httpx.codes.NOT_MODIFIED:
+        if status == _NOT_MODIFIED:
             return Answer(None, got, False)
         return Answer(self._decoded(content, got.get("content-type", ""), path), got)
 
@@ -144,6 +150,8 @@ class HttpClient:
         if config.token_env is not None:
             return None, {"Authorization": f"Bearer {self._variable('token_env', config.token_env)}"}
         if config.user_env is not None and config.password_env is not None:
+            import httpx
+
             user = self._variable("user_env", config.user_env)
             return httpx.BasicAuth(user, self._variable("password_env", config.password_env)), {}
         return self._in_address, {}
@@ -167,6 +175,8 @@ class HttpClient:
         cut: bool,
         more: Mapping[str, str] | None = None,
     ) -> tuple[bytes, Mapping[str, str], int]:
+        import httpx
+
         auth, headers = self._auth()
         headers.update(more or {})
         content = None
@@ -208,10 +218,10 @@ class HttpClient:
     def _failure(self, answer: httpx.Response, path: str) -> Unreachable | None:
         """None for an answer to be read, an Unreachable for one to be tried again; raises for the rest."""
         status = answer.status_code
-        if status < 300 or (status == httpx.codes.NOT_MODIFIED and "if-none-match" in answer.request.headers):
+        if status < 300 or (status == _NOT_MODIFIED and "if-none-match" in answer.request.headers):
             return None
         where = f"{self._where}{path}"
-        if status in _RETRIED or (status == httpx.codes.FORBIDDEN and _is_limit(answer.headers)):
+        if status in _RETRIED or (status == _FORBIDDEN and _is_limit(answer.headers)):
             return Unreachable(f"{where} answers {status}", _asked_wait(answer.headers))
         if status in (401, 403):
             raise Refused(f"{where} answers {status}: {self._credentials()}")
@@ -270,6 +280,8 @@ def _without_user(url: str) -> tuple[str, httpx.BasicAuth | None]:
     user, at, host = parts.netloc.rpartition("@")
     if not at:
         return url, None
+    import httpx
+
     name, _, password = user.partition(":")
     return parts._replace(netloc=host).geturl(), httpx.BasicAuth(unquote(name), unquote(password))
 

@@ -85,23 +85,27 @@ class _Server:
         return
 
     def ask(self, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-        import httpx
+        import msgspec
+
+        from app.cli.posting import post
 
         token = self._remote.token
-        headers = {} if token is None else {"authorization": f"Bearer {token.get_secret_value()}"}
-        url = f"{self._remote.url}/graphql"
+        asked = msgspec.json.encode({"query": query, "variables": dict(variables)})
         try:
-            answer = httpx.post(
-                url, json={"query": query, "variables": dict(variables)}, headers=headers, timeout=60.0
+            status, answer = post(
+                f"{self._remote.url}/graphql", asked, None if token is None else token.get_secret_value()
             )
-            body = answer.json()
-        except (httpx.HTTPError, ValueError, OSError) as problem:
-            said = str(problem) or type(problem).__name__
+        except (OSError, ValueError) as problem:
+            said = str(getattr(problem, "reason", "") or problem) or type(problem).__name__
             raise ServerUnreachable(
                 f"no Kinlore answers at {self._remote.url} (KINLORE_URL): {said}"
             ) from None
-        if answer.status_code == 401:
+        if status == 401:
             raise RemoteError(f"{self._remote.url} wants a token: set KINLORE_TOKEN", "FORBIDDEN")
+        try:
+            body = msgspec.json.decode(answer)
+        except msgspec.DecodeError:
+            body = None
         if not isinstance(body, dict):
             raise ServerUnreachable(f"{self._remote.url} (KINLORE_URL) does not answer as Kinlore does")
         return _data(body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ from graph_schema.edges import EdgeKind
 from graph_schema.kinds import NodeKind
 from tests.api.conftest import COMMIT, DATA, SHA, VERSION, run, write
 from tests.cli.conftest import KINLORE, Kinlore, environ
+from tests.cli.test_help import LOOK
+from tests.receiver import Receiver
 
 pytestmark = pytest.mark.usefixtures("graph")
 
@@ -294,6 +297,30 @@ def test_a_server_that_is_not_there(
     outcome = kinlore("sources")
 
     assert outcome.code == code and said in outcome.err
+
+
+def test_asking_a_server_loads_no_client_of_its_own(folder: Path, server: str) -> None:
+    words = ["find", "Run", "--first", "1"]
+    done = subprocess.run(
+        [sys.executable, "-c", LOOK, *words],
+        env=environ(KINLORE_URL=server), capture_output=True, text=True,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    heavy = {"fastapi", "graphql", "httpx", "numpy", "rich", "sqlite3", "app.container"}
+    assert not heavy & set(json.loads(done.stderr.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("status", [200, 302, 502])
+def test_what_answers_is_no_kinlore(kinlore: Kinlore, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    with Receiver(status) as other:
+        monkeypatch.setenv("KINLORE_URL", other.url)
+        monkeypatch.setenv("KINLORE_TOKEN", "0123456789abcdef")
+
+        outcome = kinlore("sources")
+
+    assert outcome.code == 5 and f"{other.url} (KINLORE_URL) does not answer as Kinlore does" in outcome.err
+    assert [each.headers["authorization"] for each in other.deliveries] == ["Bearer 0123456789abcdef"]
 
 
 def test_schema_and_migrate(kinlore: Kinlore) -> None:

@@ -6,9 +6,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 import yaml
 from pydantic import Field, model_validator
 
@@ -21,6 +20,9 @@ from ingestors.paths import LocalPath
 from ingestors.source import Discovered, Item, Pulled, Source, SourceError
 from ingestors.sources.backstage.entities import DESCRIBED, Catalog, Entity, claims_of, entity
 from ingestors.yaml_depth import check_depth
+
+if TYPE_CHECKING:
+    import httpx
 
 _NAMES = ("catalog-info.yaml", "catalog-info.yml")
 _LARGEST = 4 * 2**20

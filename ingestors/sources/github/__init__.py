@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-import httpx
 import msgspec
 from pydantic import Field, field_validator
 
@@ -33,6 +32,9 @@ from ingestors.sources.github.claims import claims_of
 from ingestors.sources.github.hooks import items_of
 from ingestors.sources.github.names import Names
 from ingestors.sources.github.pulling import Pull
+
+if TYPE_CHECKING:
+    import httpx
 
 Part = Literal["pulls", "issues", "releases", "deployments", "workflows", "codeowners"]
 _ALL: tuple[Part, ...] = ("codeowners", "pulls", "issues", "releases", "deployments", "workflows")

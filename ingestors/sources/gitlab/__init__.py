@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlsplit
 
-import httpx
 from pydantic import Field, field_validator
 
 from graph_schema.claims import Claim
@@ -21,6 +20,9 @@ from ingestors.sources.gitlab.claims import claims_of
 from ingestors.sources.gitlab.hooks import items_of
 from ingestors.sources.gitlab.names import Names
 from ingestors.sources.gitlab.shape import Json, Seen
+
+if TYPE_CHECKING:
+    import httpx
 
 Part = Literal["codeowners", "merge_requests", "issues", "releases", "deployments", "pipelines"]
 _ALL: tuple[Part, ...] = ("codeowners", "merge_requests", "issues", "releases", "deployments", "pipelines")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import httpx
 from pydantic import Field, ValidationInfo, field_validator
 
 from graph_schema.claims import Claim
@@ -36,6 +35,9 @@ from ingestors.sources.mlflow.runs import (
 )
 from ingestors.sources.mlflow.state import State
 from ingestors.sources.mlflow.webhooks import DELIVERY_ID, move_claims, received
+
+if TYPE_CHECKING:
+    import httpx
 
 #: Runs counted by ``check``; beyond, it says "more than".
 _COUNTED = 2_000

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from graph_schema.times import Micros, format_time, parse_time
 from ingestors.http import HttpClient, HttpConfig, NotThere
 from ingestors.source import Item, SourceError
 from ingestors.sources.pagerduty.shape import alert_item, note_item
+
+if TYPE_CHECKING:
+    import httpx
 
 _PAGE = 100
 #: Beyond this offset the API refuses to go; what comes after is asked for by its time.

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import httpx
 import msgspec
 from pydantic import Field, field_validator
 
@@ -20,6 +19,9 @@ from ingestors.sources.pagerduty.api import Api
 from ingestors.sources.pagerduty.claims import claims
 from ingestors.sources.pagerduty.pulling import pages
 from ingestors.sources.pagerduty.shape import event_items
+
+if TYPE_CHECKING:
+    import httpx
 
 _EU = "https://api.eu.pagerduty.com"
 
