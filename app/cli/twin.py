@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from app.cli.console import clean
 
 if TYPE_CHECKING:
     from app.cli.client import Client
+    from app.learnings.remediations import Suggestion
+    from app.learnings.similar import Match
+    from graph_schema.values import Node
 
 #: Seconds after which an answer comes too late, from a server or from a store that is opened for it.
 _PATIENCE = 5.0
 #: Seconds until a server has taken a capture in; after that it is asked by the error's text.
 _TAKEN_IN = 1.0
 _AGAIN = 0.1
+#: Earlier failures that are looked at for one with a fix.
+_LOOKED_AT = 5
 _MAX_TEXT = 20_000
 NO_PRECEDENT = "no precedent"
 
@@ -65,15 +70,20 @@ def _here(config: str | None, run: str, wait: float) -> dict[str, Any]:
     with Container(settings.load(config)) as container:
         store = container.store
         encoder = container.model.wait(wait) if wait > 0 else None
-        answer = similar(store, handle=find_one(store, f"kinlore.run={run}"), first=1, encoder=encoder)
-        if answer.no_precedent:
-            return {"matches": [], "noPrecedent": True}
-        (match,) = answer.matches
-        (node,) = store.get([match.handle])
-        fixes = suggestions(store, [match.handle])[match.handle]
-    if node is None:
-        return {"matches": [], "noPrecedent": True}
-    said = {
+        handle = find_one(store, f"kinlore.run={run}")
+        answer = similar(store, handle=handle, first=_LOOKED_AT, encoder=encoder)
+        handles = [match.handle for match in answer.matches]
+        fixes = suggestions(store, handles)
+        told = [
+            _told(match, node, fixes[match.handle])
+            for match, node in zip(answer.matches, store.get(handles), strict=True)
+            if node is not None
+        ]
+    return {"matches": told, "noPrecedent": not told}
+
+
+def _told(match: Match, node: Node, fixes: Sequence[Suggestion]) -> dict[str, Any]:
+    return {
         "node": {
             "id": node.id,
             "kind": node.kind.name,
@@ -96,7 +106,6 @@ def _here(config: str | None, run: str, wait: float) -> dict[str, Any]:
             for each in fixes
         ],
     }
-    return {"matches": [said], "noPrecedent": False}
 
 
 def _asked(client: Client, run: str, told: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,7 +115,8 @@ def _asked(client: Client, run: str, told: Mapping[str, Any]) -> dict[str, Any]:
     until = time.monotonic() + _TAKEN_IN
     while True:
         try:
-            answer: dict[str, Any] = client.ask(QUERY, {"id": f"kinlore.run={run}", "first": 1})["similar"]
+            asked = {"id": f"kinlore.run={run}", "first": _LOOKED_AT}
+            answer: dict[str, Any] = client.ask(QUERY, asked)["similar"]
             return answer
         except KinloreError as problem:
             # A server answers at once and applies what it was sent a moment later.
@@ -117,7 +127,7 @@ def _asked(client: Client, run: str, told: Mapping[str, Any]) -> dict[str, Any]:
     text = str(error.get("text") or told.get("log") or "").strip()
     if not text:
         return {"matches": [], "noPrecedent": True}
-    by_text: dict[str, Any] = client.ask(QUERY, {"text": text[-_MAX_TEXT:], "first": 1})["similar"]
+    by_text: dict[str, Any] = client.ask(QUERY, {"text": text[-_MAX_TEXT:], "first": _LOOKED_AT})["similar"]
     # A text is of no project, so that nobody can say that another one is meant.
     for match in by_text["matches"]:
         match["sameProject"] = True
@@ -130,7 +140,7 @@ def lines(found: Mapping[str, Any]) -> list[str]:
 
     if found["noPrecedent"]:
         return [NO_PRECEDENT]
-    match = found["matches"][0]
+    match = chosen(found["matches"])
     node = match["node"]
     where = "" if match["sameProject"] else " in another project"
     first = f"seen {when(node) or 'before'}{where}: {clean(node['name'])}, {clean(node['id'])}"
@@ -141,7 +151,20 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     told.append(f"  {_differs(match['differs'], difference)}")
     fixes = [each for each in match["remediations"] if each["tried"]] or match["remediations"]
     told.append(f"  fix: {fix(fixes[0])}" if fixes else "  related, no known fix")
+    nearest = found["matches"][0]
+    if match is not nearest:
+        other = nearest["node"]
+        alike = f"{nearest['probability']:.0%} alike"
+        told.append(f"  seen {when(other) or 'before'} too: {clean(other['name'])} ({alike}), no known fix")
     return told
+
+
+def chosen(matches: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The one to show: the first of those that something fixed, if it is half as probably alike as the first
+    of all, else that. Whoever tries again and again would otherwise see their own last attempt only."""
+    least = matches[0]["probability"] / 2
+    fixed = (each for each in matches if any(fix["worked"] for fix in each["remediations"]))
+    return next((each for each in fixed if each["probability"] >= least), matches[0])
 
 
 def _differs(found: list[Mapping[str, Any]], difference: Any) -> str:

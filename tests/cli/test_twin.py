@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from app.cli.twin import chosen
 from app.container import Container
 from app.settings import load
 from ingestors import remedies
@@ -96,6 +98,45 @@ def test_the_second_meets_the_first_with_what_differs_and_what_fixed_it(run: Com
     assert "same message: ValueError: could not convert string" in shared
     assert differs == "  config differs in `dtype` (bf16 here, fp32 there)"
     assert fix == "  fix: Read N/A as missing: worked 2 of 3"
+
+
+def test_who_tries_again_still_sees_what_fixed_it_once(run: Commands) -> None:
+    train(run, "--dtype", "fp32")
+    (first,) = failed_runs(run.folder)
+    with Container(load(run.folder / "kinlore.toml", environ={})) as container:
+        store = container.store
+        made = remedies.record_remediation(store, "Read N/A as missing")
+        (subject,) = store.get(store.resolve(first))
+        assert subject is not None
+        attempt = Attempt(subjects=[subject], remediation=made.remediation, outcome="worked", at=DAY)
+        remedies.record_attempt(store, attempt, "Read N/A as missing")
+    train(run, "--dtype", "bf16")
+
+    _, seen, _, _, fix, *last = train(run, "--dtype", "bf16")
+
+    assert seen.startswith(f"seen just now: train.py, {first} (")
+    assert fix == "  fix: Read N/A as missing: worked 1 of 1"
+    assert len(last) == 1 and re.fullmatch(
+        r"  seen just now too: train\.py \(\d+% alike\), no known fix", last[0]
+    )
+
+
+def match(name: str, probability: float, worked: int) -> dict[str, Any]:
+    return {"name": name, "probability": probability, "remediations": [{"tried": 1, "worked": worked}]}
+
+
+@pytest.mark.parametrize(
+    ("found", "shown"),
+    [
+        ([match("near", 0.9, 0), match("fixed", 0.5, 1)], "fixed"),
+        ([match("near", 0.9, 0), match("far", 0.4, 1)], "near"),
+        ([match("near", 0.9, 1), match("fixed", 0.9, 1)], "near"),
+        ([match("near", 0.9, 0), match("tried", 0.8, 0)], "near"),
+    ],
+    ids=["fixed", "not alike enough", "first of those", "nothing helped"],
+)
+def test_the_twin_with_a_fix_is_shown(found: list[dict[str, Any]], shown: str) -> None:
+    assert chosen(found)["name"] == shown
 
 
 def test_a_command_that_ends_well_is_compared_with_nothing(run: Commands) -> None:
