@@ -32,7 +32,7 @@ def ingest(
     """``Mutation.ingest``."""
     ask = info.context.of(info.path)
     if ask.jobs is None:
-        raise Failed("this server ingests nothing (kinlore serve --no-jobs)")
+        raise Failed("this server pulls nothing: it is a demo, or was started with --no-jobs")
     known: dict[str, SourceStatus] = {source.name: source for source in ask.sources()}
     wanted = names or [name for name, source in known.items() if source.enabled and source.pulls]
     for name in wanted:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -68,7 +69,7 @@ def command(
             if as_json:
                 print_json(told)
             else:
-                _ask(questions, f"kinlore --config {shlex.quote(str(place / 'kinlore.toml'))}")
+                _ask(questions, f"{_kinlore()} --config {shlex.quote(str(place / 'kinlore.toml'))}")
                 _farewell()
                 if folder is None:
                     say(f"The demo stays in {place}: delete the folder when you are done")
@@ -80,6 +81,9 @@ def command(
 def _serve(container: Any, port: int | None, told: dict[str, Any], as_json: bool) -> None:
     from app.api.app import create_app
     from app.api.server import listen, serve, url
+    from app.cli.stopping import running
+    from app.jobs.afterwards import Afterwards
+    from app.jobs.consumer import Consumer
 
     server = container.settings.server
     listening, taken = listen(server.host, port or server.port, others=0 if port else 20)
@@ -90,10 +94,26 @@ def _serve(container: Any, port: int | None, told: dict[str, Any], as_json: bool
         if taken != (port or server.port):
             say(f"port {server.port} is in use, so it is {taken}")
         click.echo(f"\nKinlore serves {address}, open to the users of this machine only")
-        _ask(told["questions"], f"KINLORE_URL={address} kinlore", address)
+        _ask(told["questions"], f"KINLORE_URL={address} {_kinlore()}", address)
         _farewell()
         say("Ctrl-C ends it")
-    serve(create_app(container), listening)
+    # Nothing is pulled, as the tracking server is a recording; all else is as `kinlore serve` has it.
+    with running(Consumer(container)), running(Afterwards(container.store)), running(container.embedding()):
+        serve(create_app(container), listening)
+
+
+def _kinlore() -> str:
+    """How to call this command from here: by its name where the shell finds it, else by its path."""
+    program = Path(sys.argv[0])
+    found = shutil.which("kinlore")
+    if (
+        program.name != "kinlore"
+        or not program.is_file()
+        or (found is not None and Path(found).samefile(program))
+    ):
+        return "kinlore"
+    inside = program.absolute().is_relative_to(Path.cwd())
+    return shlex.quote(str(program.absolute().relative_to(Path.cwd()) if inside else program.absolute()))
 
 
 def _ask(questions: list[Any], kinlore: str, address: str | None = None) -> None:
@@ -110,7 +130,9 @@ def _ask(questions: list[Any], kinlore: str, address: str | None = None) -> None
 
 
 def _farewell() -> None:
-    click.echo("\nNow yours: cd your-repo && kinlore init")
+    # From another folder only a whole path leads here.
+    program = "kinlore" if _kinlore() == "kinlore" else shlex.quote(str(Path(sys.argv[0]).absolute()))
+    click.echo(f"\nNow yours: cd your-repo && {program} init")
 
 
 @contextmanager

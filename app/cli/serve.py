@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -23,7 +21,7 @@ def command(host: str | None, port: int | None, no_jobs: bool, config: str | Non
     from app.api.access import check_openness
     from app.api.app import create_app
     from app.api.server import listen, serve, url
-    from app.cli.stopping import stoppable
+    from app.cli.stopping import running, stoppable
     from app.container import Container
     from app.jobs.afterwards import Afterwards
     from app.jobs.consumer import Consumer
@@ -54,22 +52,9 @@ def command(host: str | None, port: int | None, no_jobs: bool, config: str | Non
                 click.echo(f"It pulls {', '.join(_spoken(each) for each in jobs.planned.values())}")
         # What fails while serving is masked in the answer; the log tells the rest.
         logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
-        with _running(jobs), _running(consumer), _running(afterwards), _running(embedding):
+        with running(jobs), running(consumer), running(afterwards), running(embedding):
             serve(create_app(container, jobs), listening)
     return 0
-
-
-@contextmanager
-def _running(jobs: Any) -> Iterator[None]:
-    """Within, sources are pulled when they are due, or what is pushed is applied."""
-    if jobs is None:
-        yield
-        return
-    jobs.start()
-    try:
-        yield
-    finally:
-        jobs.stop()
 
 
 def _spoken(planned: Any) -> str:

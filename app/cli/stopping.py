@@ -23,3 +23,16 @@ def stoppable() -> Iterator[None]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+@contextmanager
+def running(part: Any) -> Iterator[None]:
+    """Within, a part of a server works: it is started and stopped. None is no part."""
+    if part is None:
+        yield
+        return
+    part.start()
+    try:
+        yield
+    finally:
+        part.stop()

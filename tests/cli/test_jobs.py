@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +17,10 @@ from app.jobs.leases import Leases
 from app.jobs.runs import PREFIX, Runs
 from app.settings import load
 from tests.cli.conftest import KINLORE, Kinlore, environ, git, repository
-from tests.cli.test_serve import ended, free_port, started
+from tests.cli.test_serve import ended, free_port, soon, started
 
 CODE = '[[sources]]\ntype = "git"\nname = "code"\npath = "."\n'
 EVERY = CODE + 'every = "1s"\n'
-
-
-def soon(condition: Callable[[], Any], seconds: float = 60) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.1)
-    return found
 
 
 def asked(address: object, query: str) -> dict[str, Any]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -46,6 +51,14 @@ def started(
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+def soon(condition: Callable[[], Any], seconds: float = 60) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.1)
+    return found
 
 
 def ended(process: subprocess.Popen[str], by: signal.Signals) -> int:
@@ -140,6 +153,15 @@ def test_demo_serves_answers_its_questions_and_cleans_up(folder: Path) -> None:
         latest = next(question for question in questions if question["command"].endswith("causes latest"))
         body = httpx.post(f"{address}/graphql", json={"query": latest["graphql"]}).json()
         assert body["data"]["rootCauses"]["candidates"][0]["node"]["name"] == "raw.csv@333a0ce"
+        # What is sent to it is taken in, as by any server.
+        mine = environ(KINLORE_URL=address, XDG_STATE_HOME=str(folder / "state"))
+        ran = subprocess.run(
+            [KINLORE, "run", "--", "true"], cwd=folder, env=mine, capture_output=True, text=True
+        )
+        (recorded,) = re.findall(r"kinlore\.run=[0-9a-f-]{36}", ran.stderr)
+        found = {"query": f'{{ resolve(scheme: "kinlore.run", value: "{recorded[12:]}") {{ stub }} }}'}
+        assert soon(lambda: httpx.post(f"{address}/graphql", json=found).json()["data"]["resolve"])
+        shutil.rmtree(folder / "state")
 
         assert ended(process, signal.SIGINT) == 0
 
@@ -184,6 +206,24 @@ def test_demo_without_serving_into_a_folder(kinlore: Kinlore, folder: Path) -> N
     assert len(lines) >= 5
     again = kinlore("demo", "--no-serve", "--folder", "here")
     assert again.code == 1 and "name an empty folder" in again.err
+
+
+def test_demo_calls_the_command_so_that_it_is_found(folder: Path) -> None:
+    """After `make demo` the shell knows no `kinlore`: it lies in .venv/bin."""
+    (folder / "bin").mkdir()
+    (folder / "bin" / "kinlore").symlink_to(KINLORE)
+    path = os.pathsep.join(
+        part for part in os.environ["PATH"].split(os.pathsep) if not Path(part, "kinlore").exists()
+    )
+    words = ["bin/kinlore", "demo", "--no-serve", "--folder", "here"]
+
+    done = subprocess.run(words, cwd=folder, env=environ(PATH=path), capture_output=True, text=True)
+
+    line = next(line for line in done.stdout.splitlines() if "--config" in line)
+    assert line.strip().startswith("bin/kinlore --config ")
+    assert done.stdout.rstrip().endswith(f"Now yours: cd your-repo && {folder}/bin/kinlore init")
+    asked = subprocess.run(["sh", "-c", line], cwd=folder, env=environ(PATH=path), capture_output=True)
+    assert asked.returncode == 0, asked.stderr
 
 
 def test_demo_without_serving_keeps_what_its_commands_ask(
