@@ -106,6 +106,10 @@ class Report(msgspec.Struct, kw_only=True):
             outcomes.append(f"{self.stale:,} older than what is held")
         if self.dead_letters:
             outcomes.append(f"{self.dead_letters:,} refused")
+        told = self.new + self.changed + self.unchanged + self.stale + self.dead_letters
+        if told < self.items and self.error is None and not self.stopped:
+            # Several states of one record came at once, and only the last of them was written.
+            outcomes.append(f"{self.items - told:,} overtaken by a later state")
         return (
             f"{self.source}: {counted(self.items, 'item')} in {self.duration:.1f} s: {', '.join(outcomes)}; "
             f"{counted(self.nodes, 'node')} and {counted(self.edges, 'edge')} added, "

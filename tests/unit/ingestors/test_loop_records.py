@@ -116,4 +116,8 @@ def test_a_report_of_a_source_that_gave_nothing_is_its_error() -> None:
     assert Report(source="tool", type="scripted", error="it broke").lines() == ["error: it broke"]
     older = Report(source="tool", type="scripted", items=2, stale=1, unchanged=1, retired=1).lines()
     assert "1 unchanged, 1 older than what is held;" in older[0]
+    overtaken = Report(source="tool", type="scripted", items=5, new=2, unchanged=1).lines()
+    assert "2 new, 0 changed, 1 unchanged, 2 overtaken by a later state;" in overtaken[0]
+    halted = Report(source="tool", type="scripted", items=5, new=2, stopped=True).lines()
+    assert "overtaken" not in halted[0]
     assert older[1] == "1 record is gone at the source, 0 came back"
