@@ -1,22 +1,32 @@
 """How sure a match is: a probability from what is known of it and of the whole answer.
 
-Logistic regression on a few features, fitted on reports whose duplicates are known. A project's own feedback
-moves the constant: by so much as it speaks against what was said, shrunk to no change.
+Logistic regression on a few features, fitted on reports whose duplicates are known, below a ceiling: labels
+err, so that nothing is surer than they are. A project's own feedback moves the constant: by so much as it
+speaks against what was said, shrunk to no change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import heapq
+import math
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.learnings.fusion import Floats
 
+#: What the surest match has: about so many of the duplicates that maintainers name are right.
+CEILING = 0.85
+#: How probable it must be that any of the surest matches is really alike, for an answer to be given; and
+#: a match, to be shown beside the best.
+MIN_ANSWER, MIN_MATCH = 0.25, 0.15
 #: Judged matches that the shipped constant counts for.
 STRENGTH = 20.0
 #: Matches after the best that its lead is measured against.
 _FIELD = 5
+#: Matches that an answer is judged by.
+_SUREST = 5
 #: Candidates of a project that make a history.
 _HISTORY = 50.0
 
@@ -59,32 +69,64 @@ def features(
 def probabilities(
     found: Mapping[str, Floats], coefficients: Mapping[str, float], shift: float = 0.0
 ) -> Floats:
-    """Probabilities of being really alike, one per match. ``shift`` is added to the log odds."""
+    """Probabilities of being really alike, one per match: ``CEILING`` times a logistic function.
+    ``shift`` is added to the log odds."""
     odds = np.full(len(found["rank"]), coefficients["constant"] + shift, dtype=np.float32)
     for name, coefficient in coefficients.items():
         if name != "constant":
             odds += np.float32(coefficient) * found[name]
-    chance: Floats = (1 / (1 + np.exp(-odds))).astype(np.float32)
+    chance: Floats = (CEILING / (1 + np.exp(-odds))).astype(np.float32)
     return chance
+
+
+def any_alike(chances: Iterable[float]) -> float:
+    """The probability that at least one of the five surest of these matches is really alike, taken to be
+    independent; 0 of none."""
+    return 1 - math.prod(1 - chance for chance in heapq.nlargest(_SUREST, chances))
+
+
+def least(chances: Collection[float]) -> float:
+    """The probability that a match must have to be shown, from those of all that come into question.
+
+    Infinite where ``any_alike`` is below ``MIN_ANSWER``: an answer is worth giving by all of its matches, not
+    by the best alone, for several fair ones are a fair answer. The best match of an answer is always shown.
+    """
+    if any_alike(chances) < MIN_ANSWER:
+        return math.inf
+    return min(MIN_MATCH, max(chances))
+
+
+def moved(chance: float, shift: float) -> float:
+    """A probability after its log odds moved."""
+    odds = math.log(_share(chance) / (1 - _share(chance))) + shift
+    return CEILING / (1 + math.exp(-odds))
+
+
+def _share(chance: float) -> float:
+    """How much of the ceiling a probability has, kept off its ends."""
+    return min(max(chance / CEILING, 1e-4), 1 - 1e-4)
 
 
 def shift(judged: Iterable[tuple[float, bool]]) -> float:
     """By how much a project's log odds differ from what was shown: from (probability, relevant) of its
     judged matches. The posterior mode under a normal prior at 0 that weighs as ``STRENGTH`` judgements."""
-    pairs = [(min(max(p, 1e-4), 1 - 1e-4), bool(relevant)) for p, relevant in judged]
+    pairs = [(_share(p), bool(relevant)) for p, relevant in judged]
     if not pairs:
         return 0.0
     odds = np.log([p / (1 - p) for p, _ in pairs])
     relevant = np.array([float(r) for _, r in pairs])
     # A judgement at even odds carries a quarter of a unit of information.
     prior = STRENGTH / 4
-    moved = 0.0
+    by = 0.0
     for _ in range(25):
-        chance = 1 / (1 + np.exp(-(odds + moved)))
-        step = (float((relevant - chance).sum()) - prior * moved) / (
-            float((chance * (1 - chance)).sum()) + prior
+        share = 1 / (1 + np.exp(-(odds + by)))
+        chance = CEILING * share
+        # The slope of a judgement's likelihood in the log odds, and the information that it carries.
+        told = (1 - share) / (1 - chance)
+        step = (float((told * (relevant - chance)).sum()) - prior * by) / (
+            float((told * chance * (1 - share)).sum()) + prior
         )
-        moved += float(np.clip(step, -1, 1))
+        by += float(np.clip(step, -1, 1))
         if abs(step) < 1e-6:
             break
-    return moved
+    return by

@@ -16,6 +16,7 @@ import msgspec
 from app.embeddings.model import Encoder
 from app.learnings import failures
 from app.learnings.cold import candidates, embedded
+from app.learnings.confidence import least
 from app.learnings.corpus import Failures, corpus_of, few, titles_of, unpacked
 from app.learnings.entries import Entry, entries, of_text
 from app.learnings.explain import Shared, convincing, differs, item_text, likeness, shared
@@ -29,9 +30,6 @@ from graph_schema.store import GraphStore
 from graph_schema.times import Micros
 from graph_schema.values import Node, Spaces
 
-#: Below this probability nothing is shown. On reports of deep-learning projects half of those that have a
-#: twin are answered then, and three of ten that have none (tests/benchmarks/recommender).
-MIN_PROBABILITY = 0.15
 MAX_TEXT = 100_000
 #: Where a graph has more runs and incidents than this and nobody keeps them at hand, the store's full-text
 #: search chooses those that are ranked.
@@ -203,13 +201,13 @@ class _Asking:
                 # Where all that was looked at may not be seen, what lies behind it may.
                 hidden |= len(seen) < len(ranked) >= most
                 alike += self._alike(ranked, seen, own=number == 0)
-                if len(alike) >= self._first:
+                if len(_shown(alike)) >= self._first:
                     break
-            if len(alike) >= self._first or not hidden:
+            if len(_shown(alike)) >= self._first or not hidden:
                 break
             most *= 8
         # Sorting is stable: what is equally probable stays as it was ranked.
-        picked = sorted(alike, key=lambda each: (each.tier, each.against))[: self._first]
+        picked = sorted(_shown(alike), key=lambda each: (each.tier, each.against))[: self._first]
         about = sorted({e.node for each in picked for e in each.evidence if e.node is not None})
         nodes = self._store.get(about, spaces=self._spaces) if about else []
         read = dict(zip(about, nodes, strict=True))
@@ -243,10 +241,16 @@ class _Asking:
             evidence = shared(
                 self._item, entry, each.contributions, (self._signature, theirs), held.rarity, held.holding
             )
-            probability = max(each.probability, likeness(evidence))
-            if probability >= MIN_PROBABILITY and convincing(evidence, each.contributions):
+            if convincing(evidence, each.contributions):
+                probability = max(each.probability, likeness(evidence))
                 near = not self._mine.isdisjoint(map(self._space_of, entry.sources))
                 yield _Alike(0 if own else 1 if near else 2, -probability, entry, evidence)
+
+
+def _shown(alike: Sequence[_Alike]) -> list[_Alike]:
+    """Those that are probable enough; none where hardly any is really alike."""
+    enough = least([-each.against for each in alike])
+    return [each for each in alike if -each.against >= enough]
 
 
 def _told(evidence: Sequence[Shared], nodes: Mapping[int, Node | None]) -> Iterator[Evidence]:

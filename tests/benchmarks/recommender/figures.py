@@ -13,17 +13,23 @@ from app.learnings import confidence
 
 class Answer(msgspec.Struct, frozen=True):
     """To one question: (id, probability) of the best ten, best first; how sure it is that there is a match
-    at all; how long it took, in milliseconds."""
+    at all; how long it took, in milliseconds; whether the question is merely ``related`` to earlier ones, so
+    that showing these is no error and no success either."""
 
     relevant: frozenset[str]
     project: str | None
     found: list[tuple[str, float]]
     sureness: float
     took: float
+    related: bool = False
 
 
 def figures(answers: Sequence[Answer], digits: int = 4) -> dict[str, float]:
-    """The columns of the benchmark, but for the speed of encoding."""
+    """The columns of the benchmark, but for the speed of encoding. Answers to merely related questions count
+    in ``related``, ``auroc_related`` and ``p95_ms`` alone; without any there is no ``auroc_related``."""
+    times = [answer.took for answer in answers]
+    beside = [answer.sureness for answer in answers if answer.related]
+    answers = [answer for answer in answers if not answer.related]
     matched = [answer for answer in answers if answer.relevant]
     ranks = [rank(answer) for answer in matched]
     sure = [answer.sureness for answer in matched]
@@ -39,9 +45,11 @@ def figures(answers: Sequence[Answer], digits: int = 4) -> dict[str, float]:
         "answered_at_20": answered(sure, unsure, 0.2),
         "ece": calibration_error([pair for answer in answers for pair in shown(answer)]),
         "ece_feedback": calibration_error(with_feedback(answers)),
-        "p95_ms": float(np.percentile([answer.took for answer in answers], 95)) if answers else 0.0,
+        "related": len(beside),
+        **({"auroc_related": auroc(sure, beside)} if beside else {}),
+        "p95_ms": float(np.percentile(times, 95)) if times else 0.0,
     }
-    counts = ("n", "unmatched")
+    counts = ("n", "unmatched", "related")
     return {name: value if name in counts else round(value, digits) for name, value in told.items()}
 
 
@@ -96,10 +104,9 @@ def with_feedback(answers: Sequence[Answer]) -> list[tuple[float, bool]]:
     told: dict[str | None, list[tuple[float, bool]]] = defaultdict(list)
     found = []
     for answer in answers:
-        moved = confidence.shift(told[answer.project])
+        by = confidence.shift(told[answer.project])
         for chance, relevant in shown(answer):
-            odds = np.log(chance / (1 - chance)) + moved
-            found.append((float(1 / (1 + np.exp(-odds))), relevant))
+            found.append((confidence.moved(chance, by), relevant))
         told[answer.project] += shown(answer)
     return found
 

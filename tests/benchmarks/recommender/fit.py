@@ -7,7 +7,10 @@ time, and fits, in this order:
 2. the weights of the signals: softmax regression over the candidates, both scopes and all sets together,
    shrunk to round numbers (``START``), which were set after exploratory fits on the same sets;
 3. the probabilities: logistic regression on the first five of every question, matched and unmatched, in each
-   of four time folds with weights that were fitted without it; once with vectors, once without.
+   of four time folds with weights that were fitted without it; once with vectors, once without;
+4. the baseline's probability: logistic in its score, from its first fives, by the same rule.
+
+Questions that are merely related to earlier ones are measured, but nothing is fitted to them.
 
 Prints what is expected of unseen data (time folds; one set left out) and what each signal is worth (refitted
 without it). ``--write`` puts the weights into app/learnings/priors.py.
@@ -28,9 +31,10 @@ from app.learnings import confidence, priors
 from app.learnings.fusion import Floats, Signal, standard
 from app.learnings.ranking import Comparison, Ranker, Scope
 from tests.benchmarks.recommender import learnt
-from tests.benchmarks.recommender.__main__ import CACHE, say
+from tests.benchmarks.recommender.__main__ import CACHE, SCOPES, say
+from tests.benchmarks.recommender.baseline import Baseline
 from tests.benchmarks.recommender.figures import Answer, figures
-from tests.benchmarks.recommender.folder import FileCache, Portioned, load
+from tests.benchmarks.recommender.folder import FileCache, Folder, Portioned, load
 from tests.benchmarks.recommender.replay import moments
 
 SETS = ("mlbugs_dev", "mlfix_dev", "hadoop_dev")
@@ -53,13 +57,15 @@ VECTORS = ("meaning", "title_meaning")
 
 
 class Case(msgspec.Struct, frozen=True):
-    """A question as it was asked: its set, scope and fold, its candidates and which of them are relevant."""
+    """A question as it was asked: its set, scope and fold, its candidates and which of them are relevant.
+    ``related``: none is, by its line, but earlier ones are worth knowing."""
 
     data: str
     scope: Scope
     fold: int
     project: str | None
     answers: bool
+    related: bool
     compared: Comparison
     relevant: np.ndarray
 
@@ -68,27 +74,50 @@ Split = Callable[[Case], object]
 Weights = Mapping[str, float]
 
 
-def cases(folder: Path, cache: Path) -> list[Case]:
-    """All questions of all sets, in both scopes."""
+def folders(data: Path, cache: Path) -> list[Folder]:
+    """All sets, with vectors."""
     raw = model.load(threads=2)
     encoder = Portioned(model.CachedEncoder(raw, FileCache(cache, raw)), say)
+    return [load(data / name, encoder) for name in SETS]
+
+
+def cases(sets: Sequence[Folder]) -> list[Case]:
+    """All questions of all sets, in both scopes."""
     found = []
-    for name in SETS:
-        read = load(folder / name, encoder)
+    for read in sets:
         ranker = Ranker()
         for number, question in enumerate(moments(read, ranker.add)):
             fold = number * FOLDS // len(read.questions)
-            for scope in ("project", "all"):
+            for scope in SCOPES.values():
                 compared = ranker.compare(question.item, scope=scope)
                 relevant = np.array(
                     [ranker.item(place).id in question.relevant for place in compared.at], dtype=bool
                 )
                 if len(relevant):
-                    project = question.item.project
-                    case = Case(name, scope, fold, project, bool(question.relevant), compared, relevant)
-                    found.append(case)
-        say(f"{name}: {len(read.questions)} questions")
+                    project, answers = question.item.project, bool(question.relevant)
+                    found.append(
+                        Case(read.name, scope, fold, project, answers, question.related, compared, relevant)
+                    )
+        say(f"{read.name}: {len(read.questions)} questions")
     return found
+
+
+def of_baseline(sets: Sequence[Folder]) -> tuple[float, float]:
+    """Constant and slope of the baseline's probability, from the first five of every question."""
+    scores, relevant, groups = [], [], []
+    for group, read in enumerate(sets):
+        baseline = Baseline()
+        for question in moments(read, baseline.add):
+            for scope in SCOPES.values():
+                for id, score in [] if question.related else baseline.rank(question.item, scope, 5):
+                    scores.append(score)
+                    relevant.append(id in question.relevant)
+                    groups.append(group)
+        say(f"{read.name}: baseline")
+    constant, slope = learnt.logistic(
+        np.array(scores)[:, None], np.array(relevant), np.array(groups), 0.0, confidence.CEILING
+    )
+    return constant, float(slope[0])
 
 
 def scales(found: Sequence[Case]) -> dict[str, tuple[float, float]]:
@@ -103,7 +132,7 @@ def scales(found: Sequence[Case]) -> dict[str, tuple[float, float]]:
             values = [
                 case.compared.values[name]
                 for case in found
-                if case.data == data and name in case.compared.values
+                if case.data == data and name in case.compared.values and not case.related
             ]
             means.append(np.mean([value.mean() for value in values]))
             squares.append(np.mean([(value.astype(float) ** 2).mean() for value in values]))
@@ -170,6 +199,7 @@ def scored(case: Case, made: learnt.Choice, names: Sequence[str], weights: Weigh
 
 def sureness(ranked: Sequence[Scored]) -> dict[str, float]:
     """The coefficients of the probability, from the first five of every question."""
+    ranked = [each for each in ranked if not each.case.related]
     names = list(ranked[0].features)
     rows = [np.stack([each.features[name][:5] for name in names], axis=1) for each in ranked]
     relevant = [each.case.relevant[each.order[:5]] for each in ranked]
@@ -178,7 +208,11 @@ def sureness(ranked: Sequence[Scored]) -> dict[str, float]:
     )
     present = np.unique(groups, return_inverse=True)[1]
     constant, coefficients = learnt.logistic(
-        np.concatenate(rows).astype(float), np.concatenate(relevant), present, CONFIDENCE_STRENGTH
+        np.concatenate(rows).astype(float),
+        np.concatenate(relevant),
+        present,
+        CONFIDENCE_STRENGTH,
+        confidence.CEILING,
     )
     return {"constant": constant, **dict(zip(names, coefficients.tolist(), strict=True))}
 
@@ -191,7 +225,8 @@ def answer(each: Scored, coefficients: Mapping[str, float]) -> Answer:
     if each.case.answers and not relevant:
         relevant = frozenset({"no candidate"})
     pairs = [(str(place), float(chance)) for place, chance in zip(best, chances, strict=True)]
-    return Answer(relevant, each.case.project, pairs, max(chance for _, chance in pairs), 0.0)
+    sure = confidence.any_alike(chance for _, chance in pairs)
+    return Answer(relevant, each.case.project, pairs, sure, 0.0, each.case.related)
 
 
 def held_out(
@@ -275,7 +310,8 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="put the weights into app/learnings/priors.py")
     parser.add_argument("--brief", action="store_true", help="do not measure what each signal is worth")
     asked = parser.parse_args()
-    found = cases(asked.data / "recsys", asked.cache)
+    sets = folders(asked.data / "recsys", asked.cache)
+    found = cases(sets)
     scale = scales(found)
     told = {}
     for kind, names in (("with vectors", list(START)), ("without", [n for n in START if n not in VECTORS])):
@@ -298,6 +334,7 @@ def main() -> int:
     if asked.write:
         Path(priors.__file__).write_text(text, encoding="utf-8")
     print(text)
+    print("baseline: CONSTANT, SLOPE =", of_baseline(sets))
     return 0
 
 

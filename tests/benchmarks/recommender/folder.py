@@ -16,10 +16,12 @@ from app.learnings.ranking import Item
 
 
 class Question(msgspec.Struct, frozen=True):
-    """A report that is asked about, and the reports that answer it: none for an unmatched one."""
+    """A report that is asked about, and the reports that answer it. ``related``: none does, but a maintainer
+    names earlier ones worth knowing; the question is then neither matched nor unmatched."""
 
     item: Item
     relevant: frozenset[str]
+    related: bool = False
 
 
 class Folder(msgspec.Struct, frozen=True):
@@ -44,15 +46,22 @@ def text(item: Item) -> str:
 def load(folder: Path, encoder: Encoder | None) -> Folder:
     """Read a folder and give every report its vectors. Raises FileNotFoundError where a file is missing.
 
-    Unmatched questions are the lines without a relevant report, and as many further reports as there are
-    matched questions: those that no line names, evenly spaced in time.
+    Unmatched questions are the lines that name neither relevant nor related reports, and as many further
+    reports as there are matched questions: those that no line names, evenly spaced in time.
     """
     docs = [_read(line) for line in _lines(folder / "docs.jsonl")]
     lines = _lines(folder / "qrels.jsonl")
     items = _with_vectors([item for _, item in docs], encoder)
     times = [found for found, _ in docs]
     by_id = {item.id: item for item in items}
-    questions = [Question(_asked(by_id[line["query"]]), frozenset(line["relevant"])) for line in lines]
+    questions = [
+        Question(
+            _asked(by_id[line["query"]]),
+            frozenset(line["relevant"]),
+            related=bool(line.get("related")) and not line["relevant"],
+        )
+        for line in lines
+    ]
     named = {line["query"] for line in lines}
     named |= {id for line in lines for id in (*line["relevant"], *line.get("related", ()))}
     matched = sum(bool(question.relevant) for question in questions)

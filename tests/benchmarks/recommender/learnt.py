@@ -55,9 +55,9 @@ def _descend(slope: object, start: Doubles, curvature: float, steps: int = 120) 
 
 
 def logistic(
-    features: Doubles, relevant: NDArray[np.bool_], groups: NDArray[np.intp], strength: float
+    features: Doubles, relevant: NDArray[np.bool_], groups: NDArray[np.intp], strength: float, ceiling: float
 ) -> tuple[float, Doubles]:
-    """(constant, coefficients) of a logistic regression, by Newton's method.
+    """(constant, coefficients) of a logistic regression below a ceiling, by Fisher scoring.
 
     Each group (set) has a constant of its own while the coefficients are found, so that these tell sure from
     unsure within a set, not one set from another; then one constant and one common factor suit all sets. The
@@ -66,27 +66,30 @@ def logistic(
     mean, spread = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-6)
     scaled = (features - mean) / spread
     own = np.eye(int(groups.max()) + 1)[groups]
-    found = _newton(
+    found = _scored(
         np.column_stack([own, scaled]),
         relevant,
         np.r_[np.full(own.shape[1], 1e-3), np.full(scaled.shape[1], 2 * strength)],
+        ceiling,
     )
     slopes = found[own.shape[1] :]
-    constant, factor = _newton(
-        np.column_stack([np.ones(len(scaled)), scaled @ slopes]), relevant, np.array([1e-9, 1e-3])
+    constant, factor = _scored(
+        np.column_stack([np.ones(len(scaled)), scaled @ slopes]), relevant, np.array([1e-9, 1e-3]), ceiling
     )
     coefficients = factor * slopes / spread
     return float(constant - coefficients @ mean), coefficients
 
 
-def _newton(columns: Doubles, relevant: NDArray[np.bool_], penalty: Doubles) -> Doubles:
+def _scored(columns: Doubles, relevant: NDArray[np.bool_], penalty: Doubles, ceiling: float) -> Doubles:
     found = np.zeros(columns.shape[1])
-    for _ in range(100):
-        chance = 1 / (1 + np.exp(-columns @ found))
-        gradient = columns.T @ (chance - relevant) + penalty * found
-        hessian = (columns * (chance * (1 - chance))[:, None]).T @ columns + np.diag(penalty)
-        step = np.linalg.solve(hessian, gradient)
-        found -= np.clip(step, -1, 1)
+    for _ in range(200):
+        share = 1 / (1 + np.exp(-columns @ found))
+        chance = ceiling * share
+        told = (1 - share) / (1 - chance)
+        gradient = columns.T @ (told * (chance - relevant)) + penalty * found
+        information = (columns * (told * chance * (1 - share))[:, None]).T @ columns + np.diag(penalty)
+        step = np.linalg.solve(information, gradient)
+        found -= np.clip(step, -0.5, 0.5)
         if float(np.abs(step).max()) < 1e-8:
             break
     return found

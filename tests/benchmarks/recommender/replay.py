@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
+from app.learnings import confidence
 from app.learnings.ranking import Item, Ranker, Scope
 from tests.benchmarks.recommender.baseline import Baseline, probability
 from tests.benchmarks.recommender.figures import Answer
@@ -38,8 +39,8 @@ def ours(folder: Folder, scope: Scope, encode: Encode) -> list[Answer]:
         found = ranker.rank(question.item, scope=scope, first=10)
         took = (time.perf_counter() - start) * 1_000
         pairs = [(each.id, each.probability) for each in found]
-        sure = max((chance for _, chance in pairs), default=0.0)
-        answers.append(Answer(question.relevant, question.item.project, pairs, sure, took))
+        sure = confidence.any_alike(chance for _, chance in pairs)
+        answers.append(Answer(question.relevant, question.item.project, pairs, sure, took, question.related))
     return answers
 
 
@@ -54,5 +55,5 @@ def theirs(folder: Folder, scope: Scope, encode: Encode) -> list[Answer]:
         took = (time.perf_counter() - start) * 1_000
         pairs = [(id, probability(score)) for id, score in found]
         sure = max((score for _, score in found), default=float("-inf"))
-        answers.append(Answer(question.relevant, question.item.project, pairs, sure, took))
+        answers.append(Answer(question.relevant, question.item.project, pairs, sure, took, question.related))
     return answers

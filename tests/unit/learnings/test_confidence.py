@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from app.learnings import priors
-from app.learnings.confidence import features, probabilities, shift
+from app.learnings.confidence import CEILING, any_alike, features, least, moved, probabilities, shift
 
 
 def chance(own: float, **signals: float) -> float:
@@ -22,6 +23,28 @@ def test_a_project_with_nothing_behind_it_rarely_has_a_precedent() -> None:
 
 def test_a_match_whose_fix_the_query_names_is_surer() -> None:
     assert chance(50) == chance(50, fix=0.0) < chance(50, fix=2.0)
+
+
+def test_nothing_is_surer_than_the_labels_that_it_was_learned_from() -> None:
+    assert 0.8 < chance(50, fix=50.0) <= CEILING + 1e-6
+
+
+def test_several_fair_matches_are_a_fair_answer() -> None:
+    assert any_alike([]) == 0
+    assert any_alike([0.3]) == pytest.approx(0.3)
+    assert any_alike([0.3, 0.01, 0.3, 0.3, 0.3, 0.3]) == pytest.approx(1 - 0.7**5)
+
+
+def test_an_answer_is_given_by_all_of_its_matches_and_shows_at_least_the_best() -> None:
+    assert least([]) == least([0.2]) == least([0.12, 0.1]) == float("inf")
+    assert least([0.3, 0.05]) == least([0.2, 0.15]) == 0.15
+    assert least([0.08, 0.12, 0.1]) == 0.12
+
+
+def test_a_moved_probability_stays_below_the_ceiling() -> None:
+    assert moved(0.4, 0.0) == pytest.approx(0.4)
+    assert 0.4 < moved(0.4, 1.0) < moved(0.4, 9.0) < CEILING
+    assert moved(0.4, -9.0) < 0.001
 
 
 def test_nothing_said_moves_nothing() -> None:
