@@ -12,6 +12,7 @@ from typing import Any
 
 from app.store.bury import bury
 from app.store.changed import MOST, touched
+from app.store.claims import open_key
 from app.store.engine import Engine
 from app.store.rows import (
     NODE_CODES,
@@ -135,10 +136,7 @@ class Batch:
 
     def touch_references(self, idents: Iterable[IdentRow]) -> None:
         """Run open references again that these scoped identifiers may answer."""
-        keys = set()
-        for row in idents:
-            head, _, value = row.text.partition("=")
-            keys.add(f"{head.partition('@')[0]}={value}")
+        keys = {key for row in idents if (key := open_key(row.text)) is not None}
         if keys:
             for key in sorted(self.engine.keyed_keys("open", keys)):
                 self.written.touched.append(Touch("open", key, None, ""))
@@ -251,15 +249,16 @@ class Batch:
 
     def move(self, moved: dict[int, int]) -> None:
         """Carry the beliefs of moved identifiers over. ``moved``: ident → node that it named before."""
-        for row in self.engine.beliefs_touching(set(moved.values())):
+        beliefs, claims = self.engine.touching(set(moved.values()), moved)
+        for row in beliefs:
             row = self.known_belief(row)
             if row.src in moved:
                 row.src_nid = self.node_of(row.src)
             if row.dst in moved:
                 row.dst_nid = self.node_of(row.dst)
-        for keyed in self.engine.keyed_touching(moved):
+        for keyed in claims:
             self.written.touched.append(Touch(keyed.rule, keyed.key, keyed.at, keyed.anchor))
-        self.touch_references(self.by_iid[i] for i in moved if "@" in self.by_iid[i].text.partition("=")[0])
+        self.touch_references(self.by_iid[i] for i in moved)
 
     def _put_nodes(self) -> None:
         """Bring every node that this pass touches into line with its facts and identifiers."""

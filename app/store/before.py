@@ -14,6 +14,7 @@ class Before:
 
     def __init__(self, batch: Batch, old: list[tuple[RecordRow, Marks]]) -> None:
         self.marks = {row.rid: marks for row, marks in old}
+        batch.engine.recall(list(self.marks.values()))
         self.beliefs = _by_record(batch.engine.beliefs([link for _, m in old for link in m.links]))
         self.joins = _by_record(batch.engine.joins([j[0] for _, m in old for j in m.joins]))
         self.keyed = _by_record(batch.engine.keyed_rows([k for _, m in old for k in m.keyed]))

@@ -36,7 +36,7 @@ def bury(batch: Batch) -> None:
         if not node.live and node.nid in batch.made:
             batch.written.nodes -= 1
     _send_home(batch, dead)
-    batch.touch_references(r for r in dead if "@" in r.text.partition("=")[0])
+    batch.touch_references(dead)
     batch.apply()
 
 

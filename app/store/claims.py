@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,30 @@ _ENDS: dict[EdgeKind, tuple[NodeKind | None, NodeKind | None]] = {
 def is_open(text: str) -> bool:
     """Whether an identifier is a reference that does not say under which scope."""
     return head_of(text.partition("=")[0]).is_open
+
+
+def named_in(record: Record) -> Iterator[str]:
+    """The identifiers that a record names, as they stand there and some more than once."""
+    for claim in record.claims:
+        if isinstance(claim, Links):
+            yield claim.src
+            yield claim.dst
+        elif isinstance(claim, Names):
+            yield from claim.ids
+        elif isinstance(claim, Keyed):
+            yield from (text for text in (claim.ref, claim.by) if text is not None)
+        elif isinstance(claim, Joins):
+            yield claim.a
+            yield claim.b
+        else:
+            yield claim.id
+
+
+def open_key(text: str) -> str | None:
+    """The key of references that do not say under which scope, and may mean this identifier that has one."""
+    head, _, value = text.partition("=")
+    scheme, scoped, _ = head.partition("@")
+    return f"{scheme}={value}" if scoped else None
 
 
 def kinds_in(record: Record, kinds: dict[str, NodeKind | None]) -> None:

@@ -13,7 +13,7 @@ from graph_schema.claims import Claim, Record
 from graph_schema.store import RuleKey
 
 # Which sources ever concluded anything: the others need not be asked for a record that they cannot have.
-_COLLECTION, _KEY = "conclusions", "sources"
+COLLECTION, SOURCES = "conclusions", "sources"
 
 
 class Conclusions:
@@ -32,7 +32,7 @@ class Conclusions:
         """
         if not found:
             return {}
-        known = set(self._engine.service_get(_COLLECTION, _KEY) or ())
+        known = set(self._engine.service_get(COLLECTION, SOURCES) or ())
         self._remember(known, {name for said in found.values() for name, claims in said.items() if claims})
         restated: dict[str, list[Record]] = {}
         for name in sorted(known & sources.keys()):
@@ -48,7 +48,7 @@ class Conclusions:
     def _remember(self, known: set[str], names: Collection[str]) -> None:
         if not known.issuperset(names):
             known.update(names)
-            self._engine.service_put(_COLLECTION, _KEY, sorted(known))
+            self._engine.service_put(COLLECTION, SOURCES, sorted(known))
 
 
 def _newer(record: Record, held: RecordRow | None) -> Record | None:

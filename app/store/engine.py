@@ -9,7 +9,18 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
-from app.store.rows import BeliefRow, Changes, IdentRow, JoinRow, KeyedRow, NodeRow, RecordRow, SourceRow
+from app.store.rows import (
+    BeliefRow,
+    Changes,
+    IdentRow,
+    JoinRow,
+    KeyedRow,
+    Marks,
+    NodeRow,
+    RecordRow,
+    SourceRow,
+)
+from graph_schema.claims import Record
 from graph_schema.times import Micros
 
 
@@ -35,6 +46,14 @@ class Engine(Protocol):
     def put_counters(self, counters: dict[str, int]) -> None:
         """Write the counters back."""
 
+    def expect(self, sid: int, records: Sequence[Record]) -> None:
+        """These are about to be written for a source: what is held of them, and of what they name, will be
+        asked for. Like :meth:`recall` and :meth:`ahead` without an effect on answers: what is far away may
+        be read at once."""
+
+    def recall(self, marks: Collection[Marks]) -> None:
+        """What these say was made will be asked for, and the nodes that they speak of."""
+
     def records(self, sid: int, keys: Collection[str]) -> dict[str, RecordRow]:
         """Records of a source by key."""
 
@@ -59,8 +78,11 @@ class Engine(Protocol):
     def beliefs(self, links: Collection[tuple[int, int, int, int]]) -> list[BeliefRow]:
         """Current beliefs by (edge code, source ident, target ident, belief id), as in ``Marks.links``."""
 
-    def beliefs_touching(self, nids: Collection[int]) -> list[BeliefRow]:
-        """Beliefs with an end in these nodes: current and past."""
+    def touching(
+        self, nids: Collection[int], iids: Collection[int]
+    ) -> tuple[list[BeliefRow], list[KeyedRow]]:
+        """Beliefs with an end in these nodes, current and past; keyed claims that name these identifiers as
+        ``ref`` or ``by``."""
 
     def derived(self, anchors: Collection[int]) -> list[BeliefRow]:
         """Current beliefs with these anchors, but not those that stand for a join row."""
@@ -76,9 +98,6 @@ class Engine(Protocol):
 
     def keyed_rows(self, kids: Collection[int]) -> list[KeyedRow]:
         """Keyed claims by id."""
-
-    def keyed_touching(self, iids: Collection[int]) -> list[KeyedRow]:
-        """Keyed claims that name these identifiers as ``ref`` or ``by``."""
 
     def keyed_keys(self, rule: str, keys: Collection[str]) -> set[str]:
         """Which of these keys have claims of this rule."""

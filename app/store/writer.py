@@ -85,6 +85,7 @@ class Writer:
         """See :meth:`graph_schema.store.Transaction.write`."""
         written = Written()
         row = self._source(source)
+        self._engine.expect(row.sid, records)
         held = self._engine.records(row.sid, [r.key for r in records])
         choice = choose(records, held, written)
         restamp(self._engine, list(choice.restamped.values()), choice.versions)
@@ -301,9 +302,8 @@ class Writer:
     def conclude(self, found: Mapping[RuleKey, Mapping[str, Sequence[Claim]]]) -> Written:
         """See :meth:`graph_schema.store.Transaction.conclude`."""
         written = Written()
-        sources = {row.name: row for row in self._sources.values()}
-        for name, records in Conclusions(self._engine).restated(sources, found).items():
-            row = sources[name]
+        for name, records in Conclusions(self._engine).restated(self._sources, found).items():
+            row = self._sources[name]
             written.add(self.write(Source(row.name, row.type, row.space), records))
         written.new = written.changed = written.unchanged = written.stale = 0
         return written

@@ -41,7 +41,8 @@ _facts = msgspec.msgpack.Decoder(list[Fact]).decode
 _lone = msgspec.msgpack.Decoder(list[Any]).decode
 _CODES: Mapping[str, int] = {kind.value: code for kind, code in EDGE_CODES.items()}
 _INDEXED = tuple(tuple((key, indexed_property(key)) for key in KINDS[kind].properties) for kind in NODE_KINDS)
-_BELIEF_BITS = 5
+#: Of a belief's handle, those that tell its kind.
+BELIEF_BITS = 5
 #: Words are cut here and not by the index, which would keep ``train.py`` in one piece.
 _WORD = re.compile(r"\w+")
 
@@ -60,6 +61,11 @@ def index_key(text: str) -> str:
     return f"{key[: KEY_MAX - _HASHED]}…#{digest}"
 
 
+def record_key(sid: int, key: str) -> str:
+    """What a record is found by."""
+    return index_key(f"{sid}/{key}")
+
+
 def key_prefix(text: str) -> str:
     """What the keys of all texts that begin with this text begin with."""
     return index_key(text)[: KEY_MAX - _HASHED]
@@ -72,12 +78,12 @@ def text_json(value: Any) -> str:
 
 def handle_of(bid: int, kind: int) -> int:
     """The handle of a belief: its id and its kind, so that one index finds it again."""
-    return bid << _BELIEF_BITS | kind
+    return bid << BELIEF_BITS | kind
 
 
 def belief_of(handle: int) -> tuple[int, int]:
     """(belief id, edge code) of a handle."""
-    return handle >> _BELIEF_BITS, handle & ((1 << _BELIEF_BITS) - 1)
+    return handle >> BELIEF_BITS, handle & ((1 << BELIEF_BITS) - 1)
 
 
 def edge_code(type_: str) -> int:
@@ -90,7 +96,7 @@ def edge_type(code: int) -> str:
     return EDGE_KINDS[code].value
 
 
-if len(EdgeKind) > 1 << _BELIEF_BITS:
+if len(EdgeKind) > 1 << BELIEF_BITS:
     raise AssertionError("handles of beliefs have too few bits for the kinds of edges")
 
 
@@ -104,6 +110,11 @@ IDENT = (
 def ident_row(row: Sequence[Any]) -> IdentRow:
     """An identifier from the columns of ``IDENT``."""
     return IdentRow(row[0], row[1], row[2], row[3], row[4], row[5] is None)
+
+
+def ident_columns(row: IdentRow) -> tuple[Any, ...]:
+    """An identifier as the columns of ``IDENT`` have it."""
+    return (row.iid, row.text, row.kind, row.nid, row.since, None if row.live else True)
 
 
 def ident_properties(row: IdentRow) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""The engine of the Neo4j store: bulk reads inside one open transaction, and service records."""
+"""The engine of the Neo4j store: bulk reads inside one open transaction, and service records.
+
+A statement costs some milliseconds of the writer lock, whatever it asks for. So what is known to be asked for
+together is read at once, and nothing is read twice (:mod:`app.store.neo4j.known`).
+"""
 
 from __future__ import annotations
 
@@ -8,127 +12,54 @@ from typing import Any
 
 from neo4j import ManagedTransaction
 
+from app.store.claims import named_in, open_key
 from app.store.neo4j import codec
-from app.store.neo4j.applying import Seen, apply
-from app.store.neo4j.codec import BELIEF, IDENT, JOIN, KEYED, NODE, index_key, text_json
+from app.store.neo4j.applying import apply
+from app.store.neo4j.asking import (
+    ASK_ARRIVING,
+    ASK_BELIEFS,
+    ASK_BY_ID,
+    ASK_CLUSTER,
+    ASK_DERIVED,
+    ASK_IDENTS,
+    ASK_JOINS,
+    ASK_KEYED,
+    ASK_MADE,
+    ASK_NODES,
+    ASK_OCCUPIED,
+    ASK_RECORDS,
+    ASK_TOUCHING,
+    ASK_USED,
+    HELD,
+    MATCHING,
+    OF_KIND,
+)
+from app.store.neo4j.codec import index_key
 from app.store.neo4j.keyed import KeyedClaims
-from app.store.neo4j.rows import PLACED, listing, rows
+from app.store.neo4j.known import Known
+from app.store.neo4j.rows import gathered, rows
+from app.store.neo4j.services import ServiceRecords
 from app.store.rows import (
-    EDGE_KINDS,
     BeliefRow,
     Changes,
     IdentRow,
     JoinRow,
     KeyedRow,
+    Marks,
     NodeRow,
     RecordRow,
     SourceRow,
-    from_json,
 )
+from graph_schema.claims import Record
 from graph_schema.schemes import SCHEMES
 from graph_schema.times import Micros
-
-#: Stands for a service record that has been deleted in this transaction.
-_GONE = object()
-
-_I, _K = IDENT.format("i"), KEYED
-
-_RECORDS = listing(
-    "r.rid, r.rkey, r.type, r.version, r.digest, r.marks, r.goneAt",
-    "UNWIND $keys AS key MATCH (r:Record {rkey: key})",
-)
-_HELD = """
-MATCH (r:Record) WHERE r.rkey STARTS WITH $prefix AND r.rkey > $after AND r.type = $type
-WITH r ORDER BY r.rkey LIMIT $limit RETURN collect([coalesce(r.fullKey, r.rkey), r.goneAt])
-"""
-_IDENTS = listing(f"{_I}, id(i)", f"{PLACED} UNWIND $texts AS text MATCH (i:Ident {{text: text}})")
-_IDENTS_BY_ID = listing(
-    f"{_I}, id(i)", f"{PLACED} UNWIND $ids AS id MATCH (i:Item {{num: id}}) WHERE i:Ident"
-)
-_MATCHING = listing(_I, "MATCH (i:Ident {text: $text})", "MATCH (i:Ident {bare: $text})")
-_MEMBERS = listing(
-    _I,
-    "UNWIND $ids AS id MATCH (i:Item {num: id}) WHERE i:Ident AND i.names IS NULL",
-    "UNWIND $ids AS id MATCH (i:Ident {names: id})",
-)
-_NODES = listing(NODE.format("n"), "UNWIND $ids AS id MATCH (n:Item {num: id}) WHERE n.kind IS NOT NULL")
-_BELIEFS_TOUCHING = listing(
-    BELIEF,
-    "UNWIND $ids AS id MATCH (s:Item {num: id})-[e]->(d)",
-    "UNWIND $ids AS id MATCH (d:Item {num: id})<-[e]-(s)",
-)
-_DERIVED = listing("x.belief", "UNWIND $anchors AS anchor MATCH (x:Derived {anchor: anchor})")
-_JOINS = listing(JOIN, "UNWIND $ids AS id MATCH (j:Join {jid: id})")
-_JOINS_ANCHORED = listing(JOIN, "UNWIND $ids AS id MATCH (j:Join {anchor: id})")
-_JOINS_TOUCHING = listing(
-    JOIN, "UNWIND $ids AS id MATCH (j:Join {a: id})", "UNWIND $ids AS id MATCH (j:Join {b: id})"
-)
-_KEYED_ROWS = listing(_K, "UNWIND $ids AS id MATCH (k:Keyed {kid: id})")
-_KEYED_TOUCHING = listing(
-    _K, "UNWIND $ids AS id MATCH (k:Keyed {ref: id})", "UNWIND $ids AS id MATCH (k:Keyed {by: id})"
-)
-_KEYED_KEYS = """
-UNWIND $places AS place MATCH (k:Keyed) WHERE k.place = place AND k.role IS NOT NULL AND k.when IS NOT NULL
-WITH DISTINCT place RETURN collect([place])
-"""
-_USED = """
-UNWIND $asked AS x WITH x[0] AS iid, x[1] AS nid
-WHERE EXISTS { MATCH (j:Join {a: iid}) WHERE j.anchor IS NULL }
-   OR EXISTS { MATCH (j:Join {b: iid}) WHERE j.anchor IS NULL }
-   OR EXISTS { MATCH (:Keyed {ref: iid}) } OR EXISTS { MATCH (:Keyed {by: iid}) }
-   OR EXISTS { MATCH (n:Item {num: nid})-[e:!PAST]->() WHERE e.anchor IS NULL AND coalesce(e.src, nid) = iid }
-   OR EXISTS { MATCH (n:Item {num: nid})<-[e:!PAST]-() WHERE e.anchor IS NULL AND coalesce(e.dst, nid) = iid }
-RETURN collect([iid])
-"""
-_SERVICE = listing("s.value", "MATCH (s:Service {skey: $skey})")
-_SERVICES_DELETE = "UNWIND $skeys AS skey MATCH (s:Service {skey: skey}) DELETE s"
-SERVICES_PUT = """
-UNWIND $rows AS r MERGE (s:Service {skey: r.skey})
-SET s.collection = r.collection, s.key = r.key, s.value = r.value
-"""
-SERVICES = """
-MATCH (s:Service) WHERE s.skey STARTS WITH $start AND s.skey > $after
-AND s.collection = $collection AND s.key STARTS WITH $prefix
-WITH s ORDER BY s.skey LIMIT $limit RETURN collect([s.key, s.value])
-"""
-
-
-_BELIEFS = tuple(
-    listing(BELIEF, f"UNWIND $ids AS id MATCH (s)-[e:{kind} {{bid: id}}]->(d)") for kind in EDGE_KINDS
-)
-
-
-def service_key(collection: str, key: str) -> str:
-    """What a service record is found by."""
-    return index_key(f"{collection}/{key}")
-
-
-def service_rows(records: Iterable[tuple[str, str, Any]]) -> list[dict[str, Any]]:
-    """Rows of ``SERVICES_PUT`` for (collection, key, value)."""
-    made = [
-        {"skey": service_key(name, key), "collection": name, "key": key, "value": text_json(value)}
-        for name, key, value in records
-    ]
-    # Locks are taken in one order.
-    return sorted(made, key=lambda row: row["skey"])
-
-
-def service_range(collection: str, prefix: str, after: str, limit: int) -> dict[str, Any]:
-    """Parameters of ``SERVICES``."""
-    return {
-        "collection": collection,
-        "prefix": prefix,
-        "start": codec.key_prefix(f"{collection}/{prefix}"),
-        "after": service_key(collection, after) if after else codec.key_prefix(f"{collection}/"),
-        "limit": limit,
-    }
 
 
 class Neo4jEngine:
     """Implements :class:`app.store.engine.Engine` on an open transaction.
 
-    What every transaction reads first comes with it: ``counters``, ``sources`` and ``origins``.
-    Service records are written when the transaction ends, all at once.
+    What every transaction reads first comes with it: ``counters``, ``sources`` and ``origins``, and
+    ``services``, values of service records or None by collection and key.
     """
 
     def __init__(
@@ -137,6 +68,7 @@ class Neo4jEngine:
         counters: Mapping[str, int],
         sources: Iterable[SourceRow],
         origins: Mapping[tuple[int, ...], int],
+        services: Mapping[tuple[str, str], str | None] | None = None,
     ) -> None:
         self._tx = tx
         self._counters = dict(counters)
@@ -144,12 +76,9 @@ class Neo4jEngine:
         self._origins = dict(origins)
         # A graph without keyed claims is not asked for them with every identifier.
         self._any_keyed = counters.get("keyed", 0) > 0
-        self._seen = Seen()
-        self._keyed = KeyedClaims(tx)
-        self._services: dict[tuple[str, str], Any] = {}
-
-    def _rows(self, query: str, **parameters: Any) -> list[list[Any]]:
-        return rows(self._tx, query, **parameters)
+        self._known = Known()
+        self._keyed = KeyedClaims(tx, self._known)
+        self.services = ServiceRecords(tx, services or {})
 
     def sources(self) -> list[SourceRow]:
         return self._sources
@@ -172,92 +101,170 @@ class Neo4jEngine:
     def put_counters(self, counters: dict[str, int]) -> None:
         self._counters = dict(counters)
 
+    def expect(self, sid: int, records: Sequence[Record]) -> None:
+        known = self._known
+        rkeys = {codec.record_key(sid, record.key) for record in records} - known.records.keys()
+        texts = {text for record in records for text in named_in(record)} - known.texts.keys()
+        places = self._places("open", {key for text in texts if (key := open_key(text)) is not None})
+        if rkeys or texts:
+            found, idents, occupied = gathered(
+                self._tx,
+                ASK_ARRIVING,
+                keys=list(rkeys),
+                texts=[index_key(text) for text in texts],
+                places=list(places),
+            )
+            known.take_records(rkeys, found)
+            known.take_idents(idents, texts)
+            known.take_occupied(places, occupied)
+
     def records(self, sid: int, keys: Collection[str]) -> dict[str, RecordRow]:
-        asked = {index_key(f"{sid}/{key}"): key for key in keys}
-        found: dict[str, RecordRow] = {}
-        for rid, rkey, type_, version, digest, marks, gone_at in self._rows(_RECORDS, keys=list(asked)):
-            self._seen.rkeys[rid] = rkey
-            key = asked[rkey]
-            found[key] = RecordRow(rid, sid, key, type_, version, bytes(digest), bytes(marks), gone_at)
-        return found
+        known, asked = self._known, {codec.record_key(sid, key): key for key in keys}
+        if missing := asked.keys() - known.records.keys():
+            (found,) = gathered(self._tx, ASK_RECORDS, keys=list(missing))
+            known.take_records(missing, found)
+        return known.record_rows(sid, asked)
 
     def held(self, sid: int, type: str, after: str, limit: int) -> list[tuple[str, Micros | None]]:
         prefix = f"{sid}/"
-        found = self._rows(_HELD, prefix=prefix, after=index_key(prefix + after), type=type, limit=limit)
+        found = rows(self._tx, HELD, prefix=prefix, after=index_key(prefix + after), type=type, limit=limit)
         return [(key.removeprefix(prefix), gone_at) for key, gone_at in found]
 
     def idents(self, texts: Collection[str]) -> dict[str, IdentRow]:
-        found = self._rows(_IDENTS, texts=[index_key(text) for text in texts])
-        self._seen.places.update((row[0], row[6]) for row in found)
-        return {row[1]: codec.ident_row(row) for row in found}
+        known = self._known
+        if missing := set(texts) - known.texts.keys():
+            (found,) = gathered(self._tx, ASK_IDENTS, texts=[index_key(text) for text in missing])
+            known.take_idents(found, missing)
+        iids = [iid for text in texts if (iid := known.texts[text]) is not None]
+        return {row.text: row for row in known.ident_rows(iids).values()}
 
     def idents_by_id(self, iids: Collection[int]) -> dict[int, IdentRow]:
-        if not iids:
-            return {}
-        found = self._rows(_IDENTS_BY_ID, ids=list(iids))
-        self._seen.places.update((row[0], row[6]) for row in found)
-        return {row[0]: codec.ident_row(row) for row in found}
+        if missing := set(iids) - self._known.idents.keys():
+            (found,) = gathered(self._tx, ASK_BY_ID, iids=list(missing))
+            self._known.take_idents(found)
+        return self._known.ident_rows(iids)
 
     def matching(self, scheme: str, value: str) -> list[IdentRow]:
-        return [row for row in matching(self._tx, scheme, value) if row.live]
+        found = self._keyed.matching(f"{scheme}={value}")
+        return [row for row in (matching(self._tx, scheme, value) if found is None else found) if row.live]
 
     def members(self, nids: Collection[int]) -> list[IdentRow]:
-        if not nids:
-            return []
-        return [codec.ident_row(row) for row in self._rows(_MEMBERS, ids=list(nids))]
+        if missing := set(nids) - self._known.members.keys():
+            self._cluster((), missing)
+        return [row for nid in set(nids) for row in self._known.ident_rows(self._known.members[nid]).values()]
 
     def nodes(self, nids: Collection[int]) -> dict[int, NodeRow]:
-        if not nids:
-            return {}
-        return {row[0]: codec.node_row(row) for row in self._rows(_NODES, ids=list(nids))}
+        if missing := set(nids) - self._known.nodes.keys():
+            (found,) = gathered(self._tx, ASK_NODES, nids=list(missing))
+            self._known.take_nodes(found, missing)
+        return self._known.node_rows(nids)
+
+    def recall(self, marks: Collection[Marks]) -> None:
+        known = self._known
+        links = [link for m in marks for link in m.links]
+        joins = [join for m in marks for join in m.joins]
+        facts = {iid for m in marks for iid in m.facts}
+        iids = facts.union(*(one[1:3] for one in (*links, *joins))) - known.idents.keys()
+        beliefs, held, shown, keyed, idents, nodes = gathered(
+            self._tx,
+            ASK_MADE,
+            links=links,
+            jids=[join[0] for join in joins],
+            kids=[kid for m in marks for kid in m.keyed],
+            iids=list(iids),
+            facts=list(facts),
+        )
+        known.beliefs.update((row[0], row) for row in (*beliefs, *shown))
+        known.joins.update((row[0], row) for row in held)
+        known.keyed.update((row[0], row) for row in keyed)
+        known.take_idents(idents)
+        known.take_nodes(nodes)
 
     def beliefs(self, links: Collection[tuple[int, int, int, int]]) -> list[BeliefRow]:
-        return self._beliefs((link[3], link[0]) for link in links)
+        known = self._known.beliefs
+        if missing := [link for link in links if link[3] not in known]:
+            (found,) = gathered(self._tx, ASK_BELIEFS, links=missing)
+            known.update((row[0], row) for row in found)
+        self._complete((link[3], link[0]) for link in links)
+        return self._known.take_beliefs(row for link in links if (row := known.get(link[3])) is not None)
 
-    def _beliefs(self, asked: Iterable[tuple[int, int]]) -> list[BeliefRow]:
+    def _complete(self, beliefs: Iterable[tuple[int, int]]) -> None:
+        """Read what was not found by its ends, from (id, edge code)."""
         by_kind: dict[int, list[int]] = defaultdict(list)
-        for bid, kind in asked:
-            by_kind[kind].append(bid)
-        return [
-            codec.belief_row(row)
-            for kind, bids in by_kind.items()
-            for row in self._rows(_BELIEFS[kind], ids=bids)
-        ]
-
-    def beliefs_touching(self, nids: Collection[int]) -> list[BeliefRow]:
-        found = self._rows(_BELIEFS_TOUCHING, ids=list(nids))
-        return list({row[0]: codec.belief_row(row) for row in found}.values())
+        for bid, kind in beliefs:
+            if bid not in self._known.beliefs:
+                by_kind[kind].append(bid)
+        for kind, bids in by_kind.items():
+            self._known.beliefs.update(
+                (row[0], row) for row in rows(self._tx, OF_KIND[kind], p={"bids": bids})
+            )
 
     def derived(self, anchors: Collection[int]) -> list[BeliefRow]:
-        handles = self._rows(_DERIVED, anchors=list(anchors))
-        return self._beliefs(codec.belief_of(row[0]) for row in handles)
+        known = self._known.beliefs
+        handles, found, idents, joins, shown = gathered(self._tx, ASK_DERIVED, anchors=list(anchors))
+        self._known.take_idents(idents)
+        self._known.take_anchored(anchors, joins)
+        known.update((row[0], row) for row in (*found, *shown))
+        held = [codec.belief_of(row[0]) for row in handles]
+        self._complete(held)
+        return self._known.take_beliefs(row for bid, _ in held if (row := known.get(bid)) is not None)
 
     def joins(self, jids: Collection[int]) -> list[JoinRow]:
-        if not jids:
-            return []
-        return [codec.join_row(row) for row in self._rows(_JOINS, ids=list(jids))]
+        known = self._known
+        if missing := set(jids) - known.joins.keys():
+            (found,) = gathered(self._tx, ASK_JOINS, jids=list(missing))
+            known.joins.update((row[0], row) for row in found)
+        return [codec.join_row(row) for jid in jids if (row := known.joins.get(jid)) is not None]
 
     def joins_anchored(self, anchors: Collection[int]) -> list[JoinRow]:
-        return [codec.join_row(row) for row in self._rows(_JOINS_ANCHORED, ids=list(anchors))]
+        known = self._known.anchored
+        if not known.keys() >= set(anchors):
+            self.derived(anchors)
+        return [codec.join_row(row) for anchor in anchors for row in known[anchor]]
 
     def joins_touching(self, iids: Collection[int]) -> list[JoinRow]:
-        found = self._rows(_JOINS_TOUCHING, ids=list(iids))
-        return list({row[0]: codec.join_row(row) for row in found}.values())
+        if missing := set(iids) - self._known.touching.keys():
+            self._cluster(missing, ())
+        return self._known.joins_of(iids)
+
+    def _cluster(self, iids: Collection[int], nids: Collection[int]) -> None:
+        """Read these nodes and those that these identifiers name: what they are called, and all that is
+        claimed of their identity."""
+        asked = {"iids": list(iids), "nids": list(nids)}
+        found, idents, joins = rows(self._tx, ASK_CLUSTER, p=asked)
+        self._known.take_cluster((row[0] for row in found), idents, joins)
 
     def keyed_rows(self, kids: Collection[int]) -> list[KeyedRow]:
-        if not kids:
-            return []
-        return [codec.keyed_row(row) for row in self._rows(_KEYED_ROWS, ids=list(kids))]
+        known = self._known
+        if missing := set(kids) - known.keyed.keys():
+            (found,) = gathered(self._tx, ASK_KEYED, kids=list(missing))
+            known.keyed.update((row[0], row) for row in found)
+        claims = [codec.keyed_row(row) for kid in kids if (row := known.keyed.get(kid)) is not None]
+        self._keyed.touch(claims)
+        return claims
 
-    def keyed_touching(self, iids: Collection[int]) -> list[KeyedRow]:
-        found = self._rows(_KEYED_TOUCHING, ids=list(iids))
-        return list({row[0]: codec.keyed_row(row) for row in found}.values())
+    def touching(
+        self, nids: Collection[int], iids: Collection[int]
+    ) -> tuple[list[BeliefRow], list[KeyedRow]]:
+        beliefs, keyed = gathered(self._tx, ASK_TOUCHING, nids=list(nids), iids=list(iids))
+        claims = [codec.keyed_row(row) for row in {row[0]: row for row in keyed}.values()]
+        self._keyed.touch(claims)
+        return self._known.take_beliefs(beliefs), claims
 
     def keyed_keys(self, rule: str, keys: Collection[str]) -> set[str]:
+        known = self._known
         if not self._any_keyed:
             return set()
-        asked = {codec.place_of(rule, key): key for key in keys}
-        return {asked[row[0]] for row in self._rows(_KEYED_KEYS, places=list(asked))}
+        if missing := self._places(rule, keys):
+            (found,) = gathered(self._tx, ASK_OCCUPIED, places=list(missing))
+            known.take_occupied(missing, found)
+        return {key for key in keys if known.occupied[codec.place_of(rule, key)]}
+
+    def _places(self, rule: str, keys: Iterable[str]) -> set[str]:
+        """Places of which it is not known yet whether there is any claim."""
+        if not self._any_keyed:
+            return set()
+        return {codec.place_of(rule, key) for key in keys} - self._known.occupied.keys()
 
     def keyed(
         self,
@@ -278,56 +285,39 @@ class Neo4jEngine:
     def used(self, idents: Collection[IdentRow]) -> set[int]:
         if not idents:
             return set()
-        return {row[0] for row in self._rows(_USED, asked=[[i.iid, i.nid] for i in idents])}
+        nids = {i.nid for i in idents} - self._known.nodes.keys()
+        used, nodes = gathered(self._tx, ASK_USED, asked=[[i.iid, i.nid] for i in idents], nids=list(nids))
+        self._known.take_nodes(nodes, nids)
+        return {row[0] for row in used}
 
     def apply(self, changes: Changes) -> None:
         self._any_keyed = self._any_keyed or bool(changes.new_keyed)
+        self._keyed.touch(changes.new_keyed)
         if changes.new_keyed or changes.gone_keyed or changes.idents:
             self._keyed.forget()
-        apply(self._tx, changes, self._seen)
+        if changes.new_idents:
+            self._keyed.forget_matching()
+        apply(self._tx, changes, self._known)
+        self._known.forget(changes)
 
     # service records -----------------------------------------------------------------------------------
 
     def service_get(self, collection: str, key: str) -> Any | None:
-        if (collection, key) in self._services:
-            value = self._services[collection, key]
-            return None if value is _GONE else value
-        found = self._rows(_SERVICE, skey=service_key(collection, key))
-        return from_json(found[0][0]) if found else None
+        return self.services.get(collection, key)
 
     def service_put(self, collection: str, key: str, value: Any) -> None:
-        # Through JSON, so that what is read back in this transaction is what later ones read.
-        self._services[collection, key] = from_json(text_json(value))
+        self.services.put(collection, key, value)
 
     def service_delete(self, collection: str, key: str) -> None:
-        self._services[collection, key] = _GONE
+        self.services.delete(collection, key)
 
     def service_list(self, collection: str, prefix: str, after: str, limit: int) -> Sequence[tuple[str, Any]]:
-        self.flush()
-        return services(self._tx, collection, prefix, after, limit)
-
-    def flush(self) -> None:
-        """Write the service records that were put or deleted."""
-        put = [(*at, value) for at, value in self._services.items() if value is not _GONE]
-        gone = [service_key(*at) for at, value in self._services.items() if value is _GONE]
-        if put:
-            self._tx.run(SERVICES_PUT, rows=service_rows(put))
-        if gone:
-            self._tx.run(_SERVICES_DELETE, skeys=gone)
-        self._services.clear()
+        return self.services.listed(collection, prefix, after, limit)
 
 
 def matching(tx: ManagedTransaction, scheme: str, value: str) -> list[IdentRow]:
     """Identifiers of a scheme with this value, under any scope, dead ones too."""
     if scheme not in SCHEMES:
         return []
-    found = rows(tx, _MATCHING, text=index_key(f"{scheme}={value}"))
+    found = rows(tx, MATCHING, text=index_key(f"{scheme}={value}"))
     return list({row[0]: codec.ident_row(row) for row in found}.values())
-
-
-def services(
-    tx: ManagedTransaction, collection: str, prefix: str, after: str, limit: int
-) -> list[tuple[str, Any]]:
-    """Service records by key, whose key has the prefix and lies behind ``after``."""
-    found = rows(tx, SERVICES, **service_range(collection, prefix, after, limit))
-    return [(key, from_json(value)) for key, value in found]

@@ -11,12 +11,13 @@ from app.store.answers import SourceNames, decode_cursor, encode_cursor, last_wo
 from app.store.neo4j import codec, past
 from app.store.neo4j.codec import BELIEF, NODE, index_key
 from app.store.neo4j.connection import Connection
-from app.store.neo4j.engine import matching, services
+from app.store.neo4j.engine import matching
 from app.store.neo4j.expanding import Then
 from app.store.neo4j.finding import ordered
 from app.store.neo4j.hops import Hops
 from app.store.neo4j.rows import listing, rows
 from app.store.neo4j.schema import PAST
+from app.store.neo4j.services import services
 from app.store.rows import EDGE_KINDS, NODE_KINDS, BeliefRow, NodeRow
 from graph_schema import filters
 from graph_schema.edges import EdgeKind

@@ -6,7 +6,8 @@ How the graph is laid out:
   (``:Ident``, with ``text`` and, where it names another number, ``names``), a node (the label of its kind,
   with ``id``, ``name``, ``properties``, ``facts``), mostly both at once.
 - Current beliefs are relationships typed by edge kind between items; retired ones are all of type ``PAST``,
-  so that a walk over the present never meets them. ``(:Derived)`` finds derived beliefs by their anchor.
+  so that a walk over the present never meets them. ``(:Derived)`` finds derived beliefs by their anchor, and
+  names the identifiers at their ends.
 - ``:Same`` marks nodes at which a ``SAME_AS`` may end: a walk asks for the others' no further.
 - ``(:Record)``, ``(:Join)``, ``(:Keyed)``, ``(:Service)``, ``(:Source)``, ``(:Origin)``, ``(:Revision)``,
   ``(:PastIdent)``, ``(:PastFact)`` are the rows of :mod:`app.store.rows` of that name.

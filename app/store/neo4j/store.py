@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
 from neo4j import ManagedTransaction
 from neo4j.exceptions import ClientError, IncompleteCommit
 
+from app.store import conclusions
 from app.store.fence import check_fence
+from app.store.neo4j import asking
+from app.store.neo4j.applying import WRITE
 from app.store.neo4j.codec import text_json
 from app.store.neo4j.connection import Connection
-from app.store.neo4j.engine import SERVICES_PUT, Neo4jEngine, service_rows
+from app.store.neo4j.engine import Neo4jEngine
+from app.store.neo4j.keyed import AHEAD, NEAR
 from app.store.neo4j.reading import Reads
+from app.store.neo4j.rows import PLANNED
 from app.store.neo4j.schema import MIGRATIONS, SCHEMA_VERSION, name_of
 from app.store.neo4j.searching import Searches
+from app.store.neo4j.services import SERVICES_PUT, service_key, service_rows
 from app.store.neo4j.whole import Whole
 from app.store.rows import SourceRow, from_json
 from app.store.turns import Turns
@@ -32,27 +39,37 @@ _RETRY_SECONDS = 30.0
 _REPLAYS = 5
 _CLIENT_DAYS = 7
 _TAKEN_BACK_SECONDS = 10.0
+#: What most transactions ask for.
+_CONCLUSIONS = (conclusions.COLLECTION, conclusions.SOURCES)
 
-# Nothing is read before the lock is held: what another writer has committed is seen.
-_LOCK = "MATCH (l:Lock) SET l.writes = l.writes + 1"
-_BEGIN = """
-MATCH (s:State)
-OPTIONAL MATCH (c:Client {key: $client})
+# Nothing is read before the lock is held: what another writer has committed is seen. Clauses take place one
+# after another.
+_BEGIN = f"""{PLANNED}
+MATCH (l:Lock) SET l.writes = l.writes + 1
+WITH l MATCH (s:State)
+OPTIONAL MATCH (c:Client {{key: $p.client}})
 WITH s, c, datetime.realtime() AS time
 RETURN s.version, s.revision, s.at, s.counters, c.tx,
        time.epochSeconds * 1000000 + time.microsecond,
-       COLLECT { MATCH (x:Source) RETURN [x.sid, x.name, x.type, x.space] },
-       COLLECT { MATCH (x:Origin) RETURN [x.oid, x.sids] }
+       COLLECT {{ MATCH (x:Source) RETURN [x.sid, x.name, x.type, x.space] }},
+       COLLECT {{ MATCH (x:Origin) RETURN [x.oid, x.sids] }},
+       COLLECT {{ UNWIND $p.services AS skey MATCH (x:Service {{skey: skey}}) RETURN [skey, x.value] }}
 """
-_END = """
-MATCH (s:State) SET s.counters = $counters
-MERGE (c:Client {key: $client}) SET c.tx = $tx, c.at = $now
+# The condition is for :data:`_FIRST`, which asks for nothing.
+_END = f"""{PLANNED}
+MATCH (s:State) WHERE $p.client IS NOT NULL SET s += $p.state
+MERGE (c:Client {{key: $p.client}}) SET c.tx = $p.tx, c.at = $p.now
+FOREACH (r IN $p.revisions | CREATE (:Revision {{rev: r, at: $p.now}}))
+FOREACH (r IN $p.put | MERGE (x:Service {{skey: r.skey}})
+  SET x.collection = r.collection, x.key = r.key, x.value = r.value)
+WITH s
+CALL () {{ UNWIND $p.gone AS skey MATCH (x:Service {{skey: skey}}) DELETE x }}
+CALL () {{ UNWIND $p.forget AS before MATCH (x:Client) WHERE x.at < before DELETE x }}
 """
-_REVISE = """
-MATCH (s:State) SET s.revision = $revision, s.at = $now CREATE (:Revision {rev: $revision, at: $now})
-"""
+#: What a writer asks for while it holds the lock, asked beforehand for nothing.
+_FIRST = (*asking.EACH, AHEAD, NEAR, WRITE, _END)
+_NOTHING = {"spans": [], "before": 0, "after": 0}
 _DEPOSIT = f"MATCH (v:State) WHERE v.version = $version {SERVICES_PUT} RETURN count(*)"
-_FORGET = "MATCH (c:Client) WHERE c.at < $before DELETE c"
 _VERSION = "MATCH (s:State) RETURN s.version"
 _FOUND_STATE = """
 MERGE (l:Lock {key: 0}) ON CREATE SET l.writes = 0
@@ -169,6 +186,8 @@ class Neo4jStore(Reads, Searches, Whole):
         try:
             attempt = _Attempt(self, work, fence, self._sequence + 1)
             with connection.told(lambda: attempt.waiting):
+                if self._sequence == 0:
+                    self._plan()
                 self._commit(lambda: connection.write(attempt))
             self._sequence += 1
             (result,) = attempt.result
@@ -188,6 +207,12 @@ class Neo4jStore(Reads, Searches, Whole):
             connection.read(self._version)
             raise self._unmigrated()
 
+    def _plan(self) -> None:
+        """Have the server plan what a writer asks for, before anybody has to wait for the lock: one that has
+        just been started takes seconds for that, any other some milliseconds."""
+        with suppress(_Planned):
+            self._connection.write(_ask_for_nothing)
+
     def _commit(self, once: Callable[[], T]) -> T:
         """What is repeated where nobody knows whether it was committed."""
         for _ in range(_REPLAYS - 1):
@@ -199,6 +224,18 @@ class Neo4jStore(Reads, Searches, Whole):
 
     def _unmigrated(self) -> SchemaMissing:
         return SchemaMissing(f"{self._connection.address} has no current Kinlore schema: run kinlore migrate")
+
+
+class _Planned(Exception):
+    """Ends a transaction that is not to be committed."""
+
+
+def _ask_for_nothing(tx: ManagedTransaction) -> None:
+    # Plans for transactions that have written are kept apart.
+    tx.run("CREATE ()").consume()
+    for statement in _FIRST:
+        tx.run(statement, p=_NOTHING).consume()
+    raise _Planned
 
 
 class _Attempt(Generic[T]):
@@ -216,13 +253,14 @@ class _Attempt(Generic[T]):
 
     def __call__(self, tx: ManagedTransaction) -> None:
         store = self._store
+        asked = [_CONCLUSIONS] if self._fence is None else [_CONCLUSIONS, ("lease", self._fence.lease)]
+        by_key = {service_key(*at): at for at in asked}
         self.waiting = True
-        taken = tx.run(_LOCK).consume().counters.properties_set
+        rows = tx.run(_BEGIN, p={"client": store._client, "services": list(by_key)}).values()
         self.waiting = False
-        rows = tx.run(_BEGIN, client=store._client).values() if taken else []
         if not rows or store._checked(rows[0][0]) < SCHEMA_VERSION:
             raise store._unmigrated()
-        _, revision, last, counters, committed, time, sources, origins = rows[0]
+        _, revision, last, counters, committed, time, sources, origins, services = rows[0]
         if self.result and committed == self._number:
             return
         held = from_json(counters)
@@ -232,17 +270,29 @@ class _Attempt(Generic[T]):
             held,
             [SourceRow(*row) for row in sources],
             {tuple(sids): oid for oid, sids in origins},
+            {**dict.fromkeys(asked), **{by_key[skey]: value for skey, value in services}},
         )
         if self._fence is not None:
             check_fence(self._fence, engine.service_get("lease", self._fence.lease), now)
         writer = Writer(engine, now, revision + 1)
         self.result = [self._work(writer)]
         writer.close()
-        engine.flush()
-        if writer.changed:
-            tx.run(_REVISE, revision=revision + 1, now=now)
-        if self._number == 1:
-            tx.run(_FORGET, before=now - _CLIENT_DAYS * 86_400_000_000)
-        tx.run(
-            _END, client=store._client, tx=self._number, now=now, counters=text_json(engine.counters())
-        ).consume()
+        self._end(tx, engine, revision + 1 if writer.changed else None, now)
+
+    def _end(self, tx: ManagedTransaction, engine: Neo4jEngine, revision: int | None, now: int) -> None:
+        """What every transaction writes last. ``revision``: the one that it makes."""
+        put, gone = engine.services.unwritten()
+        state: dict[str, Any] = {"counters": text_json(engine.counters())}
+        if revision is not None:
+            state.update(revision=revision, at=now)
+        written = {
+            "state": state,
+            "client": self._store._client,
+            "tx": self._number,
+            "now": now,
+            "revisions": [] if revision is None else [revision],
+            "put": put,
+            "gone": gone,
+            "forget": [now - _CLIENT_DAYS * 86_400_000_000] if self._number == 1 else [],
+        }
+        tx.run(_END, p=written).consume()

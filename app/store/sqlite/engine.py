@@ -14,6 +14,7 @@ from app.store.rows import (
     IdentRow,
     JoinRow,
     KeyedRow,
+    Marks,
     NodeRow,
     RecordRow,
     SourceRow,
@@ -37,6 +38,7 @@ from app.store.sqlite.codec import (
 )
 from app.store.sqlite.lookup import matching, members, service_list
 from app.store.text import text_of
+from graph_schema.claims import Record
 from graph_schema.times import Micros
 
 
@@ -70,6 +72,12 @@ class SqliteEngine:
 
     def put_counters(self, counters: dict[str, int]) -> None:
         self._db.executemany("INSERT OR REPLACE INTO counter(name, value) VALUES(?, ?)", counters.items())
+
+    def expect(self, sid: int, records: Sequence[Record]) -> None:
+        """Nothing is far away."""
+
+    def recall(self, marks: Collection[Marks]) -> None:
+        """Nothing is far away."""
 
     def records(self, sid: int, keys: Collection[str]) -> dict[str, RecordRow]:
         rows = self._db.execute(
@@ -117,7 +125,12 @@ class SqliteEngine:
         )
         return [BeliefRow(*row) for row in rows]
 
-    def beliefs_touching(self, nids: Collection[int]) -> list[BeliefRow]:
+    def touching(
+        self, nids: Collection[int], iids: Collection[int]
+    ) -> tuple[list[BeliefRow], list[KeyedRow]]:
+        return self._beliefs_touching(nids), self._keyed_touching(iids)
+
+    def _beliefs_touching(self, nids: Collection[int]) -> list[BeliefRow]:
         found: dict[int, BeliefRow] = {}
         for end in ("src_nid", "dst_nid"):
             for state in ("IS NULL", "IS NOT NULL"):
@@ -170,7 +183,7 @@ class SqliteEngine:
         rows = self._in(f"SELECT {KEYED} FROM {EACH} k CROSS JOIN keyed ON kid = k.value", kids)
         return [KeyedRow(*row) for row in rows]
 
-    def keyed_touching(self, iids: Collection[int]) -> list[KeyedRow]:
+    def _keyed_touching(self, iids: Collection[int]) -> list[KeyedRow]:
         found: dict[int, KeyedRow] = {}
         for end in ("ref", "by"):
             rows = self._in(

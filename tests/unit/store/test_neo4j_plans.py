@@ -12,7 +12,18 @@ from typing import Any
 import pytest
 from neo4j import Driver
 
-from app.store.neo4j import Neo4jStore, applying, engine, finding, hops, keyed, past, reading
+from app.store.neo4j import (
+    Neo4jStore,
+    applying,
+    asking,
+    engine,
+    finding,
+    hops,
+    keyed,
+    past,
+    reading,
+    services,
+)
 from graph_schema.edges import EDGE_CODES, FLOW_KINDS
 from tests.neo4j_server import Neo4jServer
 
@@ -23,12 +34,20 @@ TEXTS = ("text", "prefix", "after", "type", "skey", "start", "collection", "name
 #: What reads a whole table means to: it holds a handful, or all of it is asked for.
 WHOLE = {"past._OF_KIND", "past._FACTS_THEN", "reading._SOURCES", "reading.ORIGINS", "reading._WHO"}
 #: No statements, but parts of some.
-PARTS = {"reading._ALL_SOURCES", "reading._ALL_ORIGINS"}
+PARTS = {
+    "reading._ALL_SOURCES",
+    "reading._ALL_ORIGINS",
+    "asking._ENDS",
+    "asking._SHOWN",
+    "keyed._NAMED",
+    "keyed._OF_PLACE",
+    "keyed._THERE",
+}
 
 
 def statements() -> Iterator[tuple[str, str]]:
     """Every constant statement of the modules that look things up, one of a kind where kinds differ."""
-    for module in (engine, applying, keyed, past, reading):
+    for module in (engine, asking, applying, keyed, past, reading, services):
         for name, value in vars(module).items():
             text = value[0] if isinstance(value, tuple) and value else value
             if isinstance(text, str) and name.isupper() and re.search(r"\b(MATCH|MERGE)\b", text):
@@ -56,6 +75,7 @@ def plan(driver: Driver, text: str) -> list[str]:
     values: dict[str, Any] = {name: [] for name in names}
     values.update({name: 1 for name in names if name in NUMBERS})
     values.update({name: "x" for name in names if name in TEXTS})
+    values.update({name: {} for name in names if name == "p"})
     found: list[str] = []
 
     def walk(node: dict[str, Any]) -> None:

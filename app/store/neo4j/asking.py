@@ -1,0 +1,135 @@
+"""What the writer asks for inside a transaction: statements that read in bulk.
+
+Each that has several parts is one text with all of them, also where some are empty: a text is planned once.
+"""
+
+from __future__ import annotations
+
+from app.store.neo4j.codec import BELIEF, BELIEF_BITS, IDENT, JOIN, KEYED, NODE
+from app.store.neo4j.rows import PLANNED, listing, together
+from app.store.rows import EDGE_KINDS
+
+_I, _E = IDENT.format("i"), f"{BELIEF}, id(e)"
+
+RECORDS = listing(
+    "r.rid, r.rkey, r.type, r.version, r.digest, r.marks, r.goneAt",
+    "UNWIND $p.keys AS key MATCH (r:Record {rkey: key})",
+)
+IDENTS = listing(f"{_I}, id(i)", "UNWIND $p.texts AS text MATCH (i:Ident {text: text})")
+IDENTS_BY_ID = listing(f"{_I}, id(i)", "UNWIND $p.iids AS id MATCH (i:Item {num: id}) WHERE i:Ident")
+NODES = listing(NODE.format("n"), "UNWIND $p.nids AS id MATCH (n:Item {num: id}) WHERE n.kind IS NOT NULL")
+_NODES_NAMED = listing(
+    NODE.format("n"),
+    "UNWIND $p.facts AS id MATCH (i:Item {num: id}) WITH DISTINCT coalesce(i.names, i.num) AS nid"
+    " MATCH (n:Item {num: nid}) WHERE n.kind IS NOT NULL",
+)
+#: Of these places, those with any claim.
+_OCCUPIED = listing(
+    "place",
+    "UNWIND $p.places AS place WITH place WHERE EXISTS {"
+    " MATCH (k:Keyed) WHERE k.place = place AND k.role IS NOT NULL AND k.when IS NOT NULL }",
+)
+# By the nodes that its ends name: the fewer edges of the two are looked through.
+_ENDS = (
+    "MATCH (a:Item {num: src}) MATCH (b:Item {num: dst})"
+    " MATCH (s:Item {num: coalesce(a.names, a.num)}) MATCH (d:Item {num: coalesce(b.names, b.num)})"
+    " MATCH (s)-[e:!PAST]->(d) WHERE e.bid = bid"
+)
+_BELIEFS = listing(_E, f"UNWIND $p.links AS x WITH x[1] AS src, x[2] AS dst, x[3] AS bid {_ENDS}")
+#: Those that stand for claims on identity, which go with them.
+_SHOWN = (
+    "WITH DISTINCT j WHERE j.belief IS NOT NULL WITH j.belief AS bid MATCH (s)-[e:SAME_AS {bid: bid}]->(d)"
+)
+_JOINS = listing(JOIN, "UNWIND $p.jids AS id MATCH (j:Join {jid: id})")
+_KEYED_ROWS = listing(KEYED, "UNWIND $p.kids AS id MATCH (k:Keyed {kid: id})")
+_JOINS_ANCHORED = listing(JOIN, "UNWIND $p.anchors AS id MATCH (j:Join {anchor: id})")
+_JOINS_SHOWN = listing(_E, f"UNWIND $p.jids AS id MATCH (j:Join {{jid: id}}) {_SHOWN}")
+_ANCHORED_SHOWN = listing(_E, f"UNWIND $p.anchors AS id MATCH (j:Join {{anchor: id}}) {_SHOWN}")
+_USED = """
+UNWIND $p.asked AS x WITH x[0] AS iid, x[1] AS nid
+WHERE EXISTS { MATCH (j:Join {a: iid}) WHERE j.anchor IS NULL }
+   OR EXISTS { MATCH (j:Join {b: iid}) WHERE j.anchor IS NULL }
+   OR EXISTS { MATCH (:Keyed {ref: iid}) } OR EXISTS { MATCH (:Keyed {by: iid}) }
+   OR EXISTS { MATCH (n:Item {num: nid})-[e:!PAST]->() WHERE e.anchor IS NULL AND coalesce(e.src, nid) = iid }
+   OR EXISTS { MATCH (n:Item {num: nid})<-[e:!PAST]-() WHERE e.anchor IS NULL AND coalesce(e.dst, nid) = iid }
+RETURN collect([iid])
+"""
+_TOUCHING = listing(
+    _E,
+    "UNWIND $p.nids AS id MATCH (s:Item {num: id})-[e]->(d)",
+    "UNWIND $p.nids AS id MATCH (d:Item {num: id})<-[e]-(s)",
+)
+_KEYED_TOUCHING = listing(
+    KEYED, "UNWIND $p.iids AS id MATCH (k:Keyed {ref: id})", "UNWIND $p.iids AS id MATCH (k:Keyed {by: id})"
+)
+
+ASK_RECORDS = together(records=RECORDS)
+ASK_IDENTS = together(idents=IDENTS)
+ASK_BY_ID = together(idents=IDENTS_BY_ID)
+ASK_NODES = together(nodes=NODES)
+ASK_OCCUPIED = together(places=_OCCUPIED)
+#: Of records that arrive: what is held of them, and of what they name.
+ASK_ARRIVING = together(records=RECORDS, idents=IDENTS, places=_OCCUPIED)
+#: What records that change have made, what it names, and the nodes that they speak of.
+ASK_MADE = together(
+    beliefs=_BELIEFS,
+    joins=_JOINS,
+    shown=_JOINS_SHOWN,
+    keyed=_KEYED_ROWS,
+    idents=IDENTS_BY_ID,
+    nodes=_NODES_NAMED,
+)
+ASK_BELIEFS = together(beliefs=_BELIEFS)
+ASK_JOINS = together(joins=_JOINS)
+ASK_KEYED = together(keyed=_KEYED_ROWS)
+ASK_USED = together(used=_USED.rstrip(), nodes=NODES)
+ASK_TOUCHING = together(beliefs=_TOUCHING, keyed=_KEYED_TOUCHING)
+#: All that is called like these identifiers, and the claims that tie it together or to something else.
+ASK_CLUSTER = f"""{PLANNED}
+UNWIND $p.iids AS id MATCH (i:Item {{num: id}})
+WITH collect(coalesce(i.names, i.num)) + $p.nids AS found
+UNWIND found AS nid WITH collect(DISTINCT nid) AS nids
+CALL (nids) {{
+  UNWIND nids AS nid
+  CALL (nid) {{
+    MATCH (m:Item {{num: nid}}) WHERE m:Ident AND m.names IS NULL RETURN m
+    UNION ALL MATCH (m:Ident {{names: nid}}) RETURN m
+  }}
+  RETURN collect(m) AS members
+}}
+CALL (members) {{
+  UNWIND members AS m
+  CALL (m) {{ MATCH (j:Join {{a: m.num}}) RETURN j UNION ALL MATCH (j:Join {{b: m.num}}) RETURN j }}
+  RETURN collect(DISTINCT j) AS joins
+}}
+RETURN [[nid IN nids | [nid]], [i IN members | [{_I}, id(i)]], [j IN joins | [{JOIN}]]]
+"""
+#: What is derived under these anchors: all handles, and the beliefs whose ends are written beside them.
+ASK_DERIVED = together(
+    handles=listing("x.belief", "UNWIND $p.anchors AS id MATCH (x:Derived {anchor: id})"),
+    beliefs=listing(
+        _E,
+        "UNWIND $p.anchors AS id MATCH (x:Derived {anchor: id}) WHERE x.src IS NOT NULL"
+        f" WITH x.src AS src, x.dst AS dst, x.belief / {1 << BELIEF_BITS} AS bid {_ENDS}",
+    ),
+    idents=listing(
+        f"{_I}, id(i)",
+        "UNWIND $p.anchors AS id MATCH (x:Derived {anchor: id}) UNWIND [x.src, x.dst] AS num"
+        " WITH DISTINCT num MATCH (i:Item {num: num}) WHERE i:Ident",
+    ),
+    joins=_JOINS_ANCHORED,
+    shown=_ANCHORED_SHOWN,
+)
+#: Beliefs of one kind, by their index.
+OF_KIND = tuple(
+    listing(_E, f"{PLANNED} UNWIND $p.bids AS id MATCH (s)-[e:{kind} {{bid: id}}]->(d)")
+    for kind in EDGE_KINDS
+)
+HELD = """
+MATCH (r:Record) WHERE r.rkey STARTS WITH $prefix AND r.rkey > $after AND r.type = $type
+WITH r ORDER BY r.rkey LIMIT $limit RETURN collect([coalesce(r.fullKey, r.rkey), r.goneAt])
+"""
+MATCHING = listing(_I, "MATCH (i:Ident {text: $text})", "MATCH (i:Ident {bare: $text})")
+
+#: What is asked for in most transactions.
+EACH = (ASK_ARRIVING, ASK_MADE, ASK_CLUSTER, ASK_NODES, ASK_TOUCHING, ASK_USED, ASK_DERIVED, ASK_OCCUPIED)
