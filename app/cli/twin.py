@@ -25,7 +25,7 @@ _PATIENCE = 5.0
 _TAKEN_IN = 1.0
 _AGAIN = 0.1
 #: Earlier failures that are looked at for one with a fix.
-_LOOKED_AT = 5
+_LOOKED_AT = 20
 _MAX_TEXT = 20_000
 NO_PRECEDENT = "no precedent"
 
