@@ -83,6 +83,14 @@ with mlflow.start_run(run_name="told") as run:
 """
 
 
+#: As `python -c` calls it.
+TYPED = """
+import sys, kinlore_client
+sys.argv = ["-c"]
+print(kinlore_client.record(outputs=["model.pkl"]))
+"""
+
+
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of a training environment with the client's wheel."""
@@ -256,6 +264,7 @@ def test_plain_python_tells_what_it_read_and_wrote(project: Project, store: Sqli
     project.repository.write({"data/train.csv": "a,b\n1,2\n", "model.pkl": "weights"})
 
     done = project.run(PLAIN)
+    typed = project.run(TYPED)
 
     session, told, made = done.stdout.split()[:3]
     assert session.startswith("kinlore.run=")
@@ -267,4 +276,5 @@ def test_plain_python_tells_what_it_read_and_wrote(project: Project, store: Sqli
     assert {(session, "PRODUCED", named["model.pkl"]), (made, "PRODUCED", named["model.pkl"])} <= drawn
     assert (f"git.sha={project.sha}", "CODE_FOR", session) in drawn
     assert node(store, session).name == "train.py"
+    assert node(store, typed.stdout.strip()).name == "python"
     assert ("dataset=git.example.com/acme/churn/model.pkl", "HAS", named["model.pkl"]) in drawn

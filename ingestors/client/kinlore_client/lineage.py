@@ -52,7 +52,7 @@ def record(
         whose = f"kinlore.run={kinlore_run}"
     else:
         told["run"] = _session
-        told["name"] = name or os.path.basename(sys.argv[0] if sys.argv else "") or "python"
+        told["name"] = name or _script()
         told["user"] = _user()
         told["code"] = {key: value for key, value in found.items() if key not in ("root", "dvc")}
         whose = f"kinlore.run={_session}"
@@ -97,6 +97,12 @@ def _mlflow_run() -> str | None:
         return None if run is None else str(run.info.run_id)
     except Exception:
         return None
+
+
+def _script() -> str:
+    script = os.path.basename(sys.argv[0] if sys.argv else "")
+    # "-c", "-m" and "-" are no names.
+    return "python" if not script or script.startswith("-") else script
 
 
 def _user() -> str | None:
