@@ -30,12 +30,18 @@ class Exposure(msgspec.Struct, frozen=True):
 
 class RunSeen(msgspec.Struct, frozen=True):
     """A run downstream of the change. ``usual``: how often runs of its group are bad anyway, 0 to 1; runs of
-    one group share most of what is good or bad about them. ``own``: it is one that led to the failure."""
+    one group share most of what is good or bad about them. ``own``: it is one that led to the failure.
+    ``before``: whether the one before it in its group was bad (None: that is not known); ``unlike``: its
+    settings are new and far from those usual there; ``kin``: its code lies where that of one does which led
+    to the failure, so that what harms the one harms the other."""
 
     bad: bool
     usual: float
     group: int = 0
     own: bool = False
+    before: bool | None = None
+    unlike: bool = False
+    kin: bool = False
 
 
 class CheckSeen(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import math
 import statistics
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
@@ -22,11 +23,15 @@ from graph_schema.values import Direction, Node, Spaces
 E = EdgeKind
 #: Earlier values that one is compared with, at most and at least.
 _COMPARED, _LEAST = 20, 3
+#: Sizes that are out of line by more than this many median deviations.
+_DEVIATIONS = 3.0
 #: Worse by more than this many median deviations, and by more than this share of the value.
-_DEVIATIONS, _TOLERANCE = 3.0, 0.01
+_WORSE, _TOLERANCE = 2.5, 0.02
 _MAD_TO_SIGMA = 1.4826
 #: The share of earlier values that is taken for good, and how much less than all of them these vary.
-_BETTER, _HALF = 0.7, 1.6
+_BETTER, _HALF = 0.5, 1.6
+#: A number that was halved or doubled makes settings unlike others.
+_FAR = 2.0
 
 
 class Groups(msgspec.Struct):
@@ -67,9 +72,13 @@ class RunHistory:
         self._at = at
         self._values: dict[tuple[int, str, str], list[tuple[Micros, float]]] = {}
         self._usual: dict[int, float] = {}
+        self._chains: dict[int, list[tuple[Micros, int, bool]]] = {}
+        self._common: dict[int, Mapping[str, object]] = {}
+        self._parents: dict[int, list[int]] = {}
         self._worse: dict[int, list[str] | None] = {}
         for parent, members in groups.members.items():
             for handle in members:
+                self._parents.setdefault(handle, []).append(parent)
                 self._note(parent, groups.nodes.get(handle))
         for values in self._values.values():
             values.sort()
@@ -107,7 +116,7 @@ class RunHistory:
             higher = higher_is_better(name)
             if higher is None or when is None:
                 continue
-            for parent in self._groups.parents.get(run.handle, ()):
+            for parent in self._parents.get(run.handle, ()):
                 # Best with what was set the same; else, as where settings are new, with all of the group.
                 for settings in (_settings(run), ""):
                     values = self._values.get((parent, settings, name), [])
@@ -120,13 +129,57 @@ class RunHistory:
                 told = True
                 middle, spread = _well(before, higher)
                 lost = middle - value if higher else value - middle
-                if lost > max(_DEVIATIONS * spread, _TOLERANCE * abs(middle)):
+                if lost > max(_WORSE * spread, _TOLERANCE * abs(middle)):
                     found.append(f"{name} {value:g} after {middle:g}")
         return found if told else None
 
+    def before(self, run: Node) -> bool | None:
+        """Whether the run before it in its group did worse than those before that one, those with unlike
+        settings aside; None where there is none of which that can be told."""
+        parent = min(self._parents.get(run.handle, ()), default=None)
+        when = time_of(run)
+        if parent is None or when is None:
+            return None
+        chain = self._chain(parent)
+        place = bisect.bisect_left(chain, (when, -1, False))
+        return chain[place - 1][2] if place else None
+
+    def _chain(self, parent: int) -> list[tuple[Micros, int, bool]]:
+        """How the runs of a group went, in their order."""
+        if parent not in self._chains:
+            nodes = [self._groups.nodes[m] for m in self._groups.members[parent] if m in self._groups.nodes]
+            alike = [node for node in nodes if not self.unlike(node)]
+            told = [(time_of(node), node.handle, self.bad(node, metrics_only=True)) for node in alike]
+            self._chains[parent] = sorted(
+                (when, handle, bad)
+                for when, handle, bad in told
+                if when is not None and when <= self._at and bad is not None
+            )
+        return self._chains[parent]
+
+    def unlike(self, run: Node) -> bool:
+        """Whether a run has settings that are far from those most usual in its group, and new there: then
+        these may be why it did worse."""
+        parent = min(self._parents.get(run.handle, ()), default=None)
+        when = time_of(run)
+        if parent is None or when is None:
+            return False
+        if parent not in self._common:
+            nodes = [self._groups.nodes[m] for m in self._groups.members[parent] if m in self._groups.nodes]
+            held = [node for node in nodes if (time_of(node) or 0) <= self._at]
+            usual = Counter(_settings(node) for node in held).most_common(1)
+            first = next((node for node in held if usual and _settings(node) == usual[0][0]), None)
+            self._common[parent] = {} if first is None else _given(first)
+        if not _far(_given(run), self._common[parent]):
+            return False
+        settings = _settings(run)
+        names = numbers(run.properties.get("metrics"))
+        same = (self._values.get((parent, settings, name), []) for name in names)
+        return all(bisect.bisect_left(values, (when, -math.inf)) < _LEAST for values in same)
+
     def usual(self, run: Node) -> float:
-        """How often runs of its group are bad, with two of twenty assumed beforehand."""
-        parents = self._groups.parents.get(run.handle, ())
+        """How often runs of its group are bad, with one of twenty assumed beforehand."""
+        parents = self._parents.get(run.handle, ())
         return max((self._share(parent) for parent in parents), default=0.1)
 
     def _share(self, parent: int) -> float:
@@ -142,6 +195,23 @@ def _settings(run: Node) -> str:
     """The parameters of a run, to compare it with runs of the same."""
     held = run.properties.get("params")
     return repr(sorted(held.items())) if isinstance(held, Mapping) else "-"
+
+
+def _given(run: Node) -> Mapping[str, object]:
+    held = run.properties.get("params")
+    return held if isinstance(held, Mapping) else {}
+
+
+def _far(mine: Mapping[str, object], usual: Mapping[str, object]) -> bool:
+    """Whether some setting is another one, or another number by more than a factor."""
+    for name in {*mine, *usual}:
+        one, other = mine.get(name), usual.get(name)
+        if one == other:
+            continue
+        numeric = [float(v) for v in (one, other) if isinstance(v, int | float) and v > 0]
+        if len(numeric) < 2 or max(numeric) >= _FAR * min(numeric):
+            return True
+    return False
 
 
 def _well(values: Sequence[float], higher: bool) -> tuple[float, float]:

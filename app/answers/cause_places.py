@@ -37,6 +37,9 @@ class Places:
                         place = Place(entry_of(user, short.get(home, [])), words)
                         self._lies[link.dst] = place
                         self._beside.setdefault(home, set()).add(place)
+        runs = {h for h, user in users.items() if user.kind is K.RUN and h in found.paths}
+        led = {self._lies[handle] for handle in runs if handle in self._lies}
+        self._leading = {place for place in led if place.entry is not None or place.words}
 
     def touched(self, commit: Node) -> tuple[Touch | None, set[int], bool]:
         """How near a commit's files are to what led to the failure, what was made without them, and whether
@@ -57,6 +60,10 @@ class Places:
             spared,
             bool(near) and not any(user in self._pool.paths for user in left),
         )
+
+    def beside(self, run: int) -> bool:
+        """Whether the code of a run lies where that of one does which led to the failure."""
+        return run in self._lies and self._lies[run] in self._leading
 
     def _after(self, commit: int, without: Collection[int] = ()) -> list[int]:
         """A commit's successors, itself left out, along ways that lead through none of ``without``."""

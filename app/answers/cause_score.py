@@ -59,7 +59,10 @@ _SOON, _WELL, _FAILED_TOO, _WENT_WELL = 1.4, 0.6, 0.4, 1.2
 #: That offline metrics show a bad thing at all, and where those of a run that led to the failure do; that one
 #: run shows it then; that a group of runs suffers from bad data, and from anything else.
 _VISIBLE, _VISIBLE_HERE, _RUN_SHOWS, _DATA_HURTS, _HURTS = 0.75, 0.96, 0.92, 0.75, 0.95
-_RUNS = 0.6
+_RUNS, _RUNS_POWER = 0.7, 0.75
+#: That a run does worse where the one before it did not, where that one did, and with unlike settings,
+#: whatever else changed.
+_ONSET, _STAY, _UNLIKE = 0.08, 0.6, 0.7
 #: Where the run that led to the failure went well: what acts before it is the less probable.
 _RAN_WELL = -0.6
 #: That a check of a bad thing itself fails, and one of what was made from it; how much each counts.
@@ -182,13 +185,14 @@ def _runs(signals: Signals) -> list[Weight]:
         return []
     bad = sum(each.bad for each in signals.runs)
     text = f"{bad} of {counted(len(signals.runs), 'run')} with it failed or did worse than before"
+    text += _onset(signals.runs)
     own = [each.bad for each in signals.runs if each.own]
     if own and not any(own):
         return [Weight("metrics", _RAN_WELL, "the run that led here did no worse than before")]
     hurts = _DATA_HURTS if signals.sort in ("DatasetVersion", "derived") else _HURTS
     groups: dict[int | None, float] = {}
     for each in signals.runs:
-        group = None if each.own else each.group
+        group = None if each.own or (own and each.kin) else each.group
         groups[group] = groups.get(group, 0.0) + _seen(each)
     ratio = sum(
         math.log1p((0.99 if group is None else hurts) * math.expm1(capped(seen, 30.0)))
@@ -196,14 +200,23 @@ def _runs(signals: Signals) -> list[Weight]:
     )
     visible = _VISIBLE_HERE if own else _VISIBLE
     ratio = math.log1p(visible * math.expm1(capped(ratio, 60.0)))
-    return [Weight("metrics", _RUNS * damped(ratio, 0.6) if ratio > 0 else _RUNS * ratio, text)]
+    return [Weight("metrics", _RUNS * (damped(ratio, _RUNS_POWER) if ratio > 0 else ratio), text)]
+
+
+def _onset(runs: Sequence[RunSeen]) -> str:
+    """With how many of the bad runs it began to be bad."""
+    told = [each.before for each in runs if each.bad and each.before is not None and not each.unlike]
+    began = sum(not before for before in told)
+    return f", {began or 'none'} of them after one that went well" if told else ""
 
 
 def _seen(run: RunSeen) -> float:
-    if not run.bad:
-        return math.log(1 - _RUN_SHOWS)
-    usual = min(0.9, max(0.02, run.usual))
-    return math.log((_RUN_SHOWS + (1 - _RUN_SHOWS) * usual) / usual)
+    """What one run says. Where runs did worse before the change came, it is less probably what made them."""
+    usual = min(0.9, max(0.02, run.usual)) if run.before is None else _STAY if run.before else _ONSET
+    if run.unlike:
+        usual = _UNLIKE
+    shows = _RUN_SHOWS + (1 - _RUN_SHOWS) * usual
+    return math.log(shows / usual if run.bad else (1 - shows) / (1 - usual))
 
 
 def _checks(checks: Sequence[CheckSeen]) -> list[Weight]:

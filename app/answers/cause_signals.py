@@ -228,7 +228,11 @@ class Reader:
     def _seen(self, run: Node, bad: bool) -> RunSeen:
         group = min(self.groups.parents.get(run.handle, ()), default=run.handle)
         own = run.handle in self.pool.paths and self.subject.kind is K.INCIDENT
-        return RunSeen(bad, self.history.usual(run), group, own)
+        usual = self.history.usual(run)
+        if self.subject.properties.get("status") in BAD and self.subject.kind is not K.INCIDENT:
+            return RunSeen(bad, usual, group, own)
+        before, unlike = self.history.before(run), self.history.unlike(run)
+        return RunSeen(bad, usual, group, own, before, unlike, self.code.beside(run.handle))
 
     def _checks(self, reached: dict[int, Micros], handle: int) -> list[CheckSeen]:
         seen = []

@@ -16,6 +16,7 @@ from app.answers.cause_graph import MAX_READ, Link, nodes_of, read
 from app.answers.cause_pool import FAILING, Pool, effective, gaps, pool, role_of
 from app.answers.cause_score import scores, shares, weigh
 from app.answers.cause_signals import Reader, origin, path_of
+from app.answers.cause_ties import text_of, ties
 from app.answers.good_runs import of_runs
 from app.answers.last_good import LastGood, along, began, of_deployments, stays_of
 from app.lineage.evidence import Evidence
@@ -91,8 +92,10 @@ def root_causes(
         return _nothing(subject, _unconnected(subject))
     found = pool(store, subject, states, at, known_at, spaces)
     reader = Reader(store, subject, states, found, at, known_at, spaces)
-    ranked = _ranked(reader, found, _said(store, found, subject, known_at, spaces), at)
+    ranked, tied = _ranked(reader, found, _said(store, found, subject, known_at, spaces), at)
     missing = _missing(found, reader, states, subject, ranked)
+    shown = {cause.node.id for cause in ranked[:first]}
+    missing += [text_of([node.name for node in group]) for group in tied if shown & {n.id for n in group}]
     good = states.good
     return CausesAnswer(
         subject=subject,
@@ -158,15 +161,26 @@ def _stood(
 # --- ranking -------------------------------------------------------------------------------------------
 
 
-def _ranked(reader: Reader, found: Pool, said: Mapping[int, bool], at: Micros) -> list[Cause]:
-    weighed = []
-    for handle in found.candidates:
-        weighed.append(weigh(reader.signals(handle, path_of(found, handle))))
+def _ranked(
+    reader: Reader, found: Pool, said: Mapping[int, bool], at: Micros
+) -> tuple[list[Cause], list[list[Node]]]:
+    """The causes in their order, and those that nothing tells apart."""
+    signals = [reader.signals(handle, path_of(found, handle)) for handle in found.candidates]
+    weighed = [weigh(each) for each in signals]
+    # What people said tells apart.
+    unsaid = [place for place, handle in enumerate(found.candidates) if handle not in said]
+    tied = [[unsaid[place] for place in group] for group in ties([signals[place] for place in unsaid])]
+    others = {place: len(group) - 1 for group in tied for place in group}
     causes = []
-    for handle, weights, score in zip(found.candidates, weighed, scores(weighed), strict=True):
-        causes.append(_cause(found, handle, weights, score, at, said.get(handle)))
+    for place, (handle, score) in enumerate(zip(found.candidates, scores(weighed), strict=True)):
+        cause = _cause(found, handle, weighed[place], score, at, said.get(handle))
+        if place in others:
+            because = f"{cause.because}; nothing tells it from {counted(others[place], 'other change')}"
+            cause = msgspec.structs.replace(cause, because=because)
+        causes.append(cause)
     order = {True: 0, None: 1, False: 2}
-    return sorted(causes, key=lambda cause: (order[cause.confirmed], -cause.score, cause.node.id))
+    causes.sort(key=lambda cause: (order[cause.confirmed], -cause.score, cause.node.id))
+    return causes, [[found.nodes[found.candidates[place]] for place in group] for group in tied]
 
 
 def _said(

@@ -8,11 +8,13 @@ side by side; tools leave edges out; some incidents have no change behind them a
 
 from __future__ import annotations
 
+import random
+
 from graph_schema.kinds import NodeKind
 from tests.benchmarks.causes.code import entry
 from tests.benchmarks.causes.releases import Releases
 from tests.benchmarks.causes.targets import INCIDENTS
-from tests.benchmarks.causes.things import DAY, HOUR, WEIGHTS, Fault, Organisation
+from tests.benchmarks.causes.things import DAY, HOUR, WEIGHTS, Fault, Organisation, Planted
 from tests.benchmarks.causes.training import Training
 from tests.benchmarks.causes.world import HISTORY, Data, Repo, Service, World
 
@@ -20,6 +22,8 @@ SERVICES = 24
 _HUBS, _SOURCES, _LOOKUPS = 2, 9, 3
 _DAYS_BETWEEN_FAULTS = 1.6
 _CONFIRMED = 0.7
+#: So long after an incident began its cause is found and confirmed, where it is.
+FOUND_AFTER = 3 * DAY
 
 
 def organisation(seed: int) -> Organisation:
@@ -125,6 +129,14 @@ def scored(made: Organisation) -> list[str]:
     if len(later) < INCIDENTS:
         raise RuntimeError(f"seed {made.seed} has {len(later)} incidents, not {INCIDENTS}")
     return [later[number * len(later) // INCIDENTS] for number in range(INCIDENTS)]
+
+
+def found(made: Organisation) -> list[Planted]:
+    """The incidents after the history whose cause people find and confirm, in the order in which they began.
+    The dice are its own: nothing else of the organisation depends on it."""
+    dice = random.Random(f"found/{made.seed}")
+    later = [each for each in made.incidents if not each.history and each.cause is not None]
+    return [each for each in later if dice.random() < _CONFIRMED]
 
 
 def deployments_of(made: Organisation) -> list[str]:

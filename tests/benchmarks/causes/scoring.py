@@ -14,7 +14,8 @@ from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore
 from graph_schema.times import Micros
 from graph_schema.values import Direction, Edge, Moment, Node
-from tests.benchmarks.causes.organisation import scored
+from tests.benchmarks.causes.organisation import FOUND_AFTER, found, scored
+from tests.benchmarks.causes.targets import INCIDENTS
 from tests.benchmarks.causes.things import Organisation, Planted
 from tests.benchmarks.causes.writing import load
 
@@ -37,8 +38,12 @@ def prepare(store: GraphStore, made: Organisation) -> None:
     """Write the organisation, and what people confirmed of its history, through the product."""
     load(store, made)
     for incident, cause in made.confirmed:
-        failure, node = (_node(store, text) for text in (incident, cause))
-        confirm_cause(store, failure, node, by="on-call")
+        _confirm(store, incident, cause)
+
+
+def _confirm(store: GraphStore, incident: str, cause: str) -> None:
+    failure, node = (_node(store, text) for text in (incident, cause))
+    confirm_cause(store, failure, node, by="on-call")
 
 
 def score(store: GraphStore, made: Organisation) -> list[Outcome]:
@@ -47,12 +52,27 @@ def score(store: GraphStore, made: Organisation) -> list[Outcome]:
     return [one(store, planted[incident]) for incident in scored(made)]
 
 
-def one(store: GraphStore, planted: Planted) -> Outcome:
-    """Ask for the causes of one incident."""
+def score_as_found(store: GraphStore, made: Organisation, first: int = INCIDENTS) -> list[Outcome]:
+    """Ask for the causes of the same incidents in their order, each once the causes that people had found by
+    then are confirmed. What began later, or shortly before, is not confirmed when one is asked about.
+    ``first``: how many of the incidents."""
+    planted = {each.incident: each for each in made.incidents}
+    waiting = found(made)[::-1]
+    outcomes = []
+    for asked in (planted[incident] for incident in scored(made)[:first]):
+        while waiting and waiting[-1].at + FOUND_AFTER <= asked.at:
+            done = waiting.pop()
+            _confirm(store, done.incident, str(done.cause))
+        outcomes.append(one(store, asked, baselines=False))
+    return outcomes
+
+
+def one(store: GraphStore, planted: Planted, baselines: bool = True) -> Outcome:
+    """Ask for the causes of one incident. Baselines learn nothing from what is confirmed."""
     (handle,) = store.resolve(planted.incident)
     answer = root_causes(store, handle, first=10)
     places = {"causes": _place([cause.node.id for cause in answer.candidates], planted)}
-    for name, ranked in _baselines(store, handle, planted.at).items():
+    for name, ranked in (_baselines(store, handle, planted.at) if baselines else {}).items():
         places[name] = _place(ranked, planted)
     unprovable = sum(not proven(store, cause, answer.subject, planted.at) for cause in answer.candidates)
     return Outcome(planted, places, unprovable, answer)
@@ -120,6 +140,17 @@ def _baselines(store: GraphStore, handle: int, at: Micros) -> dict[str, list[str
             ranked = sorted((n for n in nodes if n.kind in kinds), key=order)
             found[f"{name}{suffix}"] = [n.id for n in ranked]
     return found
+
+
+def by_sort(outcomes: Sequence[Outcome]) -> str:
+    """For each sort of cause how many there were, and the shares named first and among three."""
+    sorts: dict[str, list[Outcome]] = {}
+    for each in outcomes:
+        sorts.setdefault(str(each.planted.sort), []).append(each)
+    return "; ".join(
+        f"{sort} ({len(of)}) {share(of, 'causes', 1):.2f}, {share(of, 'causes', 3):.2f}"
+        for sort, of in sorted(sorts.items(), key=lambda pair: -len(pair[1]))
+    )
 
 
 def share(outcomes: Sequence[Outcome], who: str, first: int) -> float:

@@ -9,6 +9,9 @@ TUNING = tuple(range(1, 17))
 SCORED = tuple(range(101, 121))
 #: Of ``SCORED`` the totals were seen before the scoring was revised; of these nothing was seen. Run once.
 FRESH = tuple(range(201, 221))
+#: When the scoring was revised again, the totals of both and their figures by sort had been seen; of these
+#: nothing. Run once.
+UNSEEN = tuple(range(301, 321))
 
 #: Incidents that are scored per organisation: 500 in all.
 INCIDENTS = 25
