@@ -1,8 +1,7 @@
 """How sure a match is: a probability from what is known of it and of the whole answer.
 
 Logistic regression on a few features, fitted on reports whose duplicates are known, below a ceiling: labels
-err, so that nothing is surer than they are. A project's own feedback moves the constant: by so much as it
-speaks against what was said, shrunk to no change.
+err, so that nothing is surer than they are.
 """
 
 from __future__ import annotations
@@ -21,8 +20,6 @@ CEILING = 0.85
 #: How probable it must be that any of the surest matches is really alike, for an answer to be given; and
 #: a match, to be shown beside the best.
 MIN_ANSWER, MIN_MATCH = 0.25, 0.15
-#: Judged matches that the shipped constant counts for.
-STRENGTH = 20.0
 #: Matches after the best that its lead is measured against.
 _FIELD = 5
 #: Matches that an answer is judged by.
@@ -66,12 +63,9 @@ def features(
     return {name: np.asarray(value, dtype=np.float32) for name, value in found.items()}
 
 
-def probabilities(
-    found: Mapping[str, Floats], coefficients: Mapping[str, float], shift: float = 0.0
-) -> Floats:
-    """Probabilities of being really alike, one per match: ``CEILING`` times a logistic function.
-    ``shift`` is added to the log odds."""
-    odds = np.full(len(found["rank"]), coefficients["constant"] + shift, dtype=np.float32)
+def probabilities(found: Mapping[str, Floats], coefficients: Mapping[str, float]) -> Floats:
+    """Probabilities of being really alike, one per match: ``CEILING`` times a logistic function."""
+    odds = np.full(len(found["rank"]), coefficients["constant"], dtype=np.float32)
     for name, coefficient in coefficients.items():
         if name != "constant":
             odds += np.float32(coefficient) * found[name]
@@ -94,39 +88,3 @@ def least(chances: Collection[float]) -> float:
     if any_alike(chances) < MIN_ANSWER:
         return math.inf
     return min(MIN_MATCH, max(chances))
-
-
-def moved(chance: float, shift: float) -> float:
-    """A probability after its log odds moved."""
-    odds = math.log(_share(chance) / (1 - _share(chance))) + shift
-    return CEILING / (1 + math.exp(-odds))
-
-
-def _share(chance: float) -> float:
-    """How much of the ceiling a probability has, kept off its ends."""
-    return min(max(chance / CEILING, 1e-4), 1 - 1e-4)
-
-
-def shift(judged: Iterable[tuple[float, bool]]) -> float:
-    """By how much a project's log odds differ from what was shown: from (probability, relevant) of its
-    judged matches. The posterior mode under a normal prior at 0 that weighs as ``STRENGTH`` judgements."""
-    pairs = [(_share(p), bool(relevant)) for p, relevant in judged]
-    if not pairs:
-        return 0.0
-    odds = np.log([p / (1 - p) for p, _ in pairs])
-    relevant = np.array([float(r) for _, r in pairs])
-    # A judgement at even odds carries a quarter of a unit of information.
-    prior = STRENGTH / 4
-    by = 0.0
-    for _ in range(25):
-        share = 1 / (1 + np.exp(-(odds + by)))
-        chance = CEILING * share
-        # The slope of a judgement's likelihood in the log odds, and the information that it carries.
-        told = (1 - share) / (1 - chance)
-        step = (float((told * (relevant - chance)).sum()) - prior * by) / (
-            float((told * chance * (1 - share)).sum()) + prior
-        )
-        by += float(np.clip(step, -1, 1))
-        if abs(step) < 1e-6:
-            break
-    return by

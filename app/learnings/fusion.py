@@ -49,14 +49,9 @@ def standard(values: Floats, signal: Signal) -> Floats:
     return scaled
 
 
-def contributions(
-    values: Mapping[str, Floats], signals: Mapping[str, Signal], factors: Mapping[str, float]
-) -> dict[str, Floats]:
-    """What each signal adds to each candidate's score. ``factors`` were learned; 1 where there is none."""
-    return {
-        name: signals[name].weight * factors.get(name, 1.0) * standard(found, signals[name])
-        for name, found in values.items()
-    }
+def contributions(values: Mapping[str, Floats], signals: Mapping[str, Signal]) -> dict[str, Floats]:
+    """What each signal adds to each candidate's score."""
+    return {name: signals[name].weight * standard(found, signals[name]) for name, found in values.items()}
 
 
 def fuse(parts: Mapping[str, Floats]) -> Floats:

@@ -200,22 +200,18 @@ class Ranker:
         before: int | None = None,
         first: int = SHOWN,
         allowed: NDArray[np.bool_] | None = None,
-        factors: Mapping[str, float] | None = None,
-        shift: float = 0.0,
     ) -> list[Ranked]:
         """The ``first`` items most like the query, best first.
 
         Candidates are created strictly before ``before`` (default: the query's own time), are not the query
         itself, are of its project where ``scope`` is ``project``, and are ``allowed`` ((places,) of bool).
-        ``factors`` by signal and ``shift`` of the log odds are what feedback taught (``learning``,
-        ``confidence.shift``).
         """
-        found = self.compare(query, scope=scope, before=before, allowed=allowed, factors=factors)
+        found = self.compare(query, scope=scope, before=before, allowed=allowed)
         if not len(found.at):
             return []
         asked = _Query(query)
         coefficients = priors.SEMANTIC if "meaning" in found.values else priors.LEXICAL
-        chances = confidence.probabilities(found.features(first), coefficients, shift)
+        chances = confidence.probabilities(found.features(first), coefficients)
         return [
             Ranked(
                 index=int(found.at[place]),
@@ -237,13 +233,12 @@ class Ranker:
         scope: Scope = "all",
         before: int | None = None,
         allowed: NDArray[np.bool_] | None = None,
-        factors: Mapping[str, float] | None = None,
     ) -> Comparison:
         """The query against all its candidates, which are those of ``rank``."""
         at = self._candidates(query, scope, query.created if before is None else before, allowed)
         asked = _Query(query)
         values = {name: found[at] for name, found in self._signals(asked).items() if name in self.signals}
-        parts = contributions(values, self.signals, factors or {})
+        parts = contributions(values, self.signals)
         total = fuse(parts) if len(at) else np.zeros(0, dtype=np.float32)
         about = {
             "title": self._text.mass(asked.title),

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 import msgspec
 import numpy as np
-
-from app.learnings import confidence
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -17,7 +14,6 @@ class Answer(msgspec.Struct, frozen=True):
     that showing these is no error and no success either."""
 
     relevant: frozenset[str]
-    project: str | None
     found: list[tuple[str, float]]
     sureness: float
     took: float
@@ -44,7 +40,6 @@ def figures(answers: Sequence[Answer], digits: int = 4) -> dict[str, float]:
         "auroc": auroc(sure, unsure),
         "answered_at_20": answered(sure, unsure, 0.2),
         "ece": calibration_error([pair for answer in answers for pair in shown(answer)]),
-        "ece_feedback": calibration_error(with_feedback(answers)),
         "related": len(beside),
         **({"auroc_related": auroc(sure, beside)} if beside else {}),
         "p95_ms": float(np.percentile(times, 95)) if times else 0.0,
@@ -96,19 +91,6 @@ def calibration_error(pairs: Sequence[tuple[float, bool]], bins: int = 10) -> fl
 def shown(answer: Answer) -> list[tuple[float, bool]]:
     """(probability, relevant?) of the five that an answer shows."""
     return [(chance, id in answer.relevant) for id, chance in answer.found[:5]]
-
-
-def with_feedback(answers: Sequence[Answer]) -> list[tuple[float, bool]]:
-    """The same pairs as a project shows them that tells, after each answer, which of the five were relevant:
-    its constant moves by what it told until then. Answers are in the order of time."""
-    told: dict[str | None, list[tuple[float, bool]]] = defaultdict(list)
-    found = []
-    for answer in answers:
-        by = confidence.shift(told[answer.project])
-        for chance, relevant in shown(answer):
-            found.append((confidence.moved(chance, by), relevant))
-        told[answer.project] += shown(answer)
-    return found
 
 
 def _share(true: Sequence[bool]) -> float:

@@ -63,7 +63,6 @@ class Case(msgspec.Struct, frozen=True):
     data: str
     scope: Scope
     fold: int
-    project: str | None
     answers: bool
     related: bool
     compared: Comparison
@@ -94,10 +93,8 @@ def cases(sets: Sequence[Folder]) -> list[Case]:
                     [ranker.item(place).id in question.relevant for place in compared.at], dtype=bool
                 )
                 if len(relevant):
-                    project, answers = question.item.project, bool(question.relevant)
-                    found.append(
-                        Case(read.name, scope, fold, project, answers, question.related, compared, relevant)
-                    )
+                    answers = bool(question.relevant)
+                    found.append(Case(read.name, scope, fold, answers, question.related, compared, relevant))
         say(f"{read.name}: {len(read.questions)} questions")
     return found
 
@@ -226,7 +223,7 @@ def answer(each: Scored, coefficients: Mapping[str, float]) -> Answer:
         relevant = frozenset({"no candidate"})
     pairs = [(str(place), float(chance)) for place, chance in zip(best, chances, strict=True)]
     sure = confidence.any_alike(chance for _, chance in pairs)
-    return Answer(relevant, each.case.project, pairs, sure, 0.0, each.case.related)
+    return Answer(relevant, pairs, sure, 0.0, each.case.related)
 
 
 def held_out(

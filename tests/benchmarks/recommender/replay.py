@@ -40,7 +40,7 @@ def ours(folder: Folder, scope: Scope, encode: Encode) -> list[Answer]:
         took = (time.perf_counter() - start) * 1_000
         pairs = [(each.id, each.probability) for each in found]
         sure = confidence.any_alike(chance for _, chance in pairs)
-        answers.append(Answer(question.relevant, question.item.project, pairs, sure, took, question.related))
+        answers.append(Answer(question.relevant, pairs, sure, took, question.related))
     return answers
 
 
@@ -55,5 +55,5 @@ def theirs(folder: Folder, scope: Scope, encode: Encode) -> list[Answer]:
         took = (time.perf_counter() - start) * 1_000
         pairs = [(id, probability(score)) for id, score in found]
         sure = max((score for _, score in found), default=float("-inf"))
-        answers.append(Answer(question.relevant, question.item.project, pairs, sure, took, question.related))
+        answers.append(Answer(question.relevant, pairs, sure, took, question.related))
     return answers

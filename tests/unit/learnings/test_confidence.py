@@ -1,4 +1,4 @@
-"""Probabilities: what feedback moves, and how far."""
+"""Probabilities of a match, and of there being any."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.learnings import priors
-from app.learnings.confidence import CEILING, any_alike, features, least, moved, probabilities, shift
+from app.learnings.confidence import CEILING, any_alike, features, least, probabilities
 
 
 def chance(own: float, **signals: float) -> float:
@@ -39,24 +39,3 @@ def test_an_answer_is_given_by_all_of_its_matches_and_shows_at_least_the_best() 
     assert least([]) == least([0.2]) == least([0.12, 0.1]) == float("inf")
     assert least([0.3, 0.05]) == least([0.2, 0.15]) == 0.15
     assert least([0.08, 0.12, 0.1]) == 0.12
-
-
-def test_a_moved_probability_stays_below_the_ceiling() -> None:
-    assert moved(0.4, 0.0) == pytest.approx(0.4)
-    assert 0.4 < moved(0.4, 1.0) < moved(0.4, 9.0) < CEILING
-    assert moved(0.4, -9.0) < 0.001
-
-
-def test_nothing_said_moves_nothing() -> None:
-    assert shift([]) == 0
-
-
-def test_a_few_judgements_move_little_and_many_move_much() -> None:
-    few, many = shift([(0.5, False)] * 3), shift([(0.5, False)] * 300)
-
-    assert -0.5 < few < 0
-    assert many < -2
-
-
-def test_what_is_as_probable_as_said_moves_nothing() -> None:
-    assert abs(shift([(0.25, True)] * 5 + [(0.25, False)] * 15)) < 1e-3

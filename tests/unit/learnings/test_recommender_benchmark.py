@@ -13,7 +13,7 @@ from tests.benchmarks.recommender.folder import load
 
 def answer(sureness: float, *relevant: str, related: bool = False, took: float = 1.0) -> Answer:
     found = [("twin", sureness), ("other", sureness / 2)]
-    return Answer(frozenset(relevant), "p", found, sureness, took, related)
+    return Answer(frozenset(relevant), found, sureness, took, related)
 
 
 def test_a_line_that_names_related_reports_alone_is_neither_matched_nor_unmatched(tmp_path: Path) -> None:
