@@ -33,7 +33,8 @@ _TABLES = {
     "nodes": "MATCH (n:Item {num: r.num}) SET n += r",
     "pastIdents": "CREATE (n:PastIdent) SET n.iid = r[0], n.nid = r[1], n.since = r[2], n.until = r[3]",
     "pastFacts": "CREATE (n:PastFact) SET n.iid = r[0], n.since = r[1], n.until = r[2], n.fact = r[3]",
-    "goneBeliefs": "MATCH ()-[e]->() WHERE id(e) = r DELETE e",
+    # Without a word on types all edges of an empty graph are planned to be looked through.
+    "goneBeliefs": "MATCH ()-[e:!PAST|PAST]->() WHERE id(e) = r DELETE e",
     "notDerived": "MATCH (n:Derived {anchor: r[0]}) WHERE n.belief = r[1] DELETE n",
     "derived": "CREATE (n:Derived) SET n.anchor = r[0], n.belief = r[1], n.src = r[2], n.dst = r[3]",
     "goneJoins": "MATCH (n:Join {jid: r}) DELETE n",

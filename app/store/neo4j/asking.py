@@ -5,7 +5,7 @@ Each that has several parts is one text with all of them, also where some are em
 
 from __future__ import annotations
 
-from app.store.neo4j.codec import BELIEF, BELIEF_BITS, IDENT, JOIN, KEYED, NODE
+from app.store.neo4j.codec import BELIEF, IDENT, JOIN, KEYED, NODE
 from app.store.neo4j.rows import PLANNED, listing, together
 from app.store.rows import EDGE_KINDS
 
@@ -29,13 +29,6 @@ _OCCUPIED = listing(
     "UNWIND $p.places AS place WITH place WHERE EXISTS {"
     " MATCH (k:Keyed) WHERE k.place = place AND k.role IS NOT NULL AND k.when IS NOT NULL }",
 )
-# By the nodes that its ends name: the fewer edges of the two are looked through.
-_ENDS = (
-    "MATCH (a:Item {num: src}) MATCH (b:Item {num: dst})"
-    " MATCH (s:Item {num: coalesce(a.names, a.num)}) MATCH (d:Item {num: coalesce(b.names, b.num)})"
-    " MATCH (s)-[e:!PAST]->(d) WHERE e.bid = bid"
-)
-_BELIEFS = listing(_E, f"UNWIND $p.links AS x WITH x[1] AS src, x[2] AS dst, x[3] AS bid {_ENDS}")
 #: Those that stand for claims on identity, which go with them.
 _SHOWN = (
     "WITH DISTINCT j WHERE j.belief IS NOT NULL WITH j.belief AS bid MATCH (s)-[e:SAME_AS {bid: bid}]->(d)"
@@ -70,16 +63,14 @@ ASK_NODES = together(nodes=NODES)
 ASK_OCCUPIED = together(places=_OCCUPIED)
 #: Of records that arrive: what is held of them, and of what they name.
 ASK_ARRIVING = together(records=RECORDS, idents=IDENTS, places=_OCCUPIED)
-#: What records that change have made, what it names, and the nodes that they speak of.
+#: What records that change have made beside edges, what it names, and the nodes that they speak of.
 ASK_MADE = together(
-    beliefs=_BELIEFS,
     joins=_JOINS,
     shown=_JOINS_SHOWN,
     keyed=_KEYED_ROWS,
     idents=IDENTS_BY_ID,
     nodes=_NODES_NAMED,
 )
-ASK_BELIEFS = together(beliefs=_BELIEFS)
 ASK_JOINS = together(joins=_JOINS)
 ASK_KEYED = together(keyed=_KEYED_ROWS)
 ASK_USED = together(used=_USED.rstrip(), nodes=NODES)
@@ -104,14 +95,9 @@ CALL (members) {{
 }}
 RETURN [[nid IN nids | [nid]], [i IN members | [{_I}, id(i)]], [j IN joins | [{JOIN}]]]
 """
-#: What is derived under these anchors: all handles, and the beliefs whose ends are written beside them.
+#: What is derived under these anchors: the handles of beliefs, what is at their ends, claims on identity.
 ASK_DERIVED = together(
     handles=listing("x.belief", "UNWIND $p.anchors AS id MATCH (x:Derived {anchor: id})"),
-    beliefs=listing(
-        _E,
-        "UNWIND $p.anchors AS id MATCH (x:Derived {anchor: id}) WHERE x.src IS NOT NULL"
-        f" WITH x.src AS src, x.dst AS dst, x.belief / {1 << BELIEF_BITS} AS bid {_ENDS}",
-    ),
     idents=listing(
         f"{_I}, id(i)",
         "UNWIND $p.anchors AS id MATCH (x:Derived {anchor: id}) UNWIND [x.src, x.dst] AS num"
@@ -120,7 +106,8 @@ ASK_DERIVED = together(
     joins=_JOINS_ANCHORED,
     shown=_ANCHORED_SHOWN,
 )
-#: Beliefs of one kind, by their index.
+#: Beliefs of one kind: Neo4j has no index over several, a union over all takes long to plan, and to find them
+#: between their ends is planned, on an empty graph, as to look through all edges there are.
 OF_KIND = tuple(
     listing(_E, f"{PLANNED} UNWIND $p.bids AS id MATCH (s)-[e:{kind} {{bid: id}}]->(d)")
     for kind in EDGE_KINDS

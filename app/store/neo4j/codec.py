@@ -41,8 +41,7 @@ _facts = msgspec.msgpack.Decoder(list[Fact]).decode
 _lone = msgspec.msgpack.Decoder(list[Any]).decode
 _CODES: Mapping[str, int] = {kind.value: code for kind, code in EDGE_CODES.items()}
 _INDEXED = tuple(tuple((key, indexed_property(key)) for key in KINDS[kind].properties) for kind in NODE_KINDS)
-#: Of a belief's handle, those that tell its kind.
-BELIEF_BITS = 5
+_BELIEF_BITS = 5
 #: Words are cut here and not by the index, which would keep ``train.py`` in one piece.
 _WORD = re.compile(r"\w+")
 
@@ -78,12 +77,12 @@ def text_json(value: Any) -> str:
 
 def handle_of(bid: int, kind: int) -> int:
     """The handle of a belief: its id and its kind, so that one index finds it again."""
-    return bid << BELIEF_BITS | kind
+    return bid << _BELIEF_BITS | kind
 
 
 def belief_of(handle: int) -> tuple[int, int]:
     """(belief id, edge code) of a handle."""
-    return handle >> BELIEF_BITS, handle & ((1 << BELIEF_BITS) - 1)
+    return handle >> _BELIEF_BITS, handle & ((1 << _BELIEF_BITS) - 1)
 
 
 def edge_code(type_: str) -> int:
@@ -96,7 +95,7 @@ def edge_type(code: int) -> str:
     return EDGE_KINDS[code].value
 
 
-if len(EdgeKind) > 1 << BELIEF_BITS:
+if len(EdgeKind) > 1 << _BELIEF_BITS:
     raise AssertionError("handles of beliefs have too few bits for the kinds of edges")
 
 

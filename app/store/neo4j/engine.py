@@ -17,7 +17,6 @@ from app.store.neo4j import codec
 from app.store.neo4j.applying import apply
 from app.store.neo4j.asking import (
     ASK_ARRIVING,
-    ASK_BELIEFS,
     ASK_BY_ID,
     ASK_CLUSTER,
     ASK_DERIVED,
@@ -165,16 +164,15 @@ class Neo4jEngine:
         joins = [join for m in marks for join in m.joins]
         facts = {iid for m in marks for iid in m.facts}
         iids = facts.union(*(one[1:3] for one in (*links, *joins))) - known.idents.keys()
-        beliefs, held, shown, keyed, idents, nodes = gathered(
+        held, shown, keyed, idents, nodes = gathered(
             self._tx,
             ASK_MADE,
-            links=links,
             jids=[join[0] for join in joins],
             kids=[kid for m in marks for kid in m.keyed],
             iids=list(iids),
             facts=list(facts),
         )
-        known.beliefs.update((row[0], row) for row in (*beliefs, *shown))
+        known.beliefs.update((row[0], row) for row in shown)
         known.joins.update((row[0], row) for row in held)
         known.keyed.update((row[0], row) for row in keyed)
         known.take_idents(idents)
@@ -182,31 +180,27 @@ class Neo4jEngine:
 
     def beliefs(self, links: Collection[tuple[int, int, int, int]]) -> list[BeliefRow]:
         known = self._known.beliefs
-        if missing := [link for link in links if link[3] not in known]:
-            (found,) = gathered(self._tx, ASK_BELIEFS, links=missing)
-            known.update((row[0], row) for row in found)
-        self._complete((link[3], link[0]) for link in links)
+        self._read((link[3], link[0]) for link in links)
         return self._known.take_beliefs(row for link in links if (row := known.get(link[3])) is not None)
 
-    def _complete(self, beliefs: Iterable[tuple[int, int]]) -> None:
-        """Read what was not found by its ends, from (id, edge code)."""
+    def _read(self, beliefs: Iterable[tuple[int, int]]) -> None:
+        """Read those that are not known, from (id, edge code)."""
         by_kind: dict[int, list[int]] = defaultdict(list)
         for bid, kind in beliefs:
             if bid not in self._known.beliefs:
                 by_kind[kind].append(bid)
         for kind, bids in by_kind.items():
-            self._known.beliefs.update(
-                (row[0], row) for row in rows(self._tx, OF_KIND[kind], p={"bids": bids})
-            )
+            found = rows(self._tx, OF_KIND[kind], p={"bids": bids})
+            self._known.beliefs.update((row[0], row) for row in found)
 
     def derived(self, anchors: Collection[int]) -> list[BeliefRow]:
         known = self._known.beliefs
-        handles, found, idents, joins, shown = gathered(self._tx, ASK_DERIVED, anchors=list(anchors))
+        handles, idents, joins, shown = gathered(self._tx, ASK_DERIVED, anchors=list(anchors))
         self._known.take_idents(idents)
         self._known.take_anchored(anchors, joins)
-        known.update((row[0], row) for row in (*found, *shown))
+        known.update((row[0], row) for row in shown)
         held = [codec.belief_of(row[0]) for row in handles]
-        self._complete(held)
+        self._read(held)
         return self._known.take_beliefs(row for bid, _ in held if (row := known.get(bid)) is not None)
 
     def joins(self, jids: Collection[int]) -> list[JoinRow]:

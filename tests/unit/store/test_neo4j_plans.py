@@ -37,7 +37,6 @@ WHOLE = {"past._OF_KIND", "past._FACTS_THEN", "reading._SOURCES", "reading.ORIGI
 PARTS = {
     "reading._ALL_SOURCES",
     "reading._ALL_ORIGINS",
-    "asking._ENDS",
     "asking._SHOWN",
     "keyed._NAMED",
     "keyed._OF_PLACE",
@@ -92,7 +91,7 @@ def scans(operators: list[str]) -> list[str]:
     return [
         one
         for one in operators
-        if re.match(r"\w*(AllNodes|Label|Types?|Index)\w*Scan", one)
+        if re.match(r"\w*(AllNodes|AllRelationships|Label|Types?|Index)\w*Scan", one)
         and not re.search(r"\b[so]:(Source|Origin)$", one)
     ]
 
