@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
 from neo4j import ManagedTransaction
-from neo4j.exceptions import ClientError, IncompleteCommit
+from neo4j.exceptions import ClientError, IncompleteCommit, Neo4jError
 
 from app.store import conclusions
 from app.store.fence import check_fence
@@ -39,6 +39,7 @@ _RETRY_SECONDS = 30.0
 _REPLAYS = 5
 _CLIENT_DAYS = 7
 _TAKEN_BACK_SECONDS = 10.0
+_PLAN_SECONDS = 60.0
 #: What most transactions ask for.
 _CONCLUSIONS = (conclusions.COLLECTION, conclusions.SOURCES)
 
@@ -209,9 +210,10 @@ class Neo4jStore(Reads, Searches, Whole):
 
     def _plan(self) -> None:
         """Have the server plan what a writer asks for, before anybody has to wait for the lock: one that has
-        just been started takes seconds for that, any other some milliseconds."""
-        with suppress(_Planned):
-            self._connection.write(_ask_for_nothing)
+        just been started takes seconds for that, any other some milliseconds. What comes of it is not
+        needed: a server that does not get there in time plans when it is asked."""
+        with suppress(_Planned, Neo4jError):
+            self._connection.write(_ask_for_nothing, _PLAN_SECONDS)
 
     def _commit(self, once: Callable[[], T]) -> T:
         """What is repeated where nobody knows whether it was committed."""
