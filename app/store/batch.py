@@ -1,6 +1,6 @@
 """One pass of the writer over the tables: identifiers, beliefs, joins, nodes; applied together at the end.
 
-A pass collects :class:`Changes` in memory; :meth:`Batch.finish` settles identity, puts nodes together,
+A pass collects :class:`Changes` in memory; ``app/store/finish.py`` settles identity, puts nodes together,
 applies everything and finds out which identifiers nobody names any more.
 """
 
@@ -10,9 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from app.store.bury import bury
 from app.store.changed import MOST, touched
-from app.store.claims import open_key
 from app.store.engine import Engine
 from app.store.rows import (
     NODE_CODES,
@@ -23,22 +21,25 @@ from app.store.rows import (
     IdentRow,
     JoinRow,
     KeyedRow,
-    NodeRow,
-    PastFact,
     to_json,
 )
-from app.store.settle import settle_identity
 from graph_schema.edges import EDGE_CODES, EDGES, EdgeKind, check_ends
 from graph_schema.errors import BadClaim
-from graph_schema.identifiers import head_of, is_normal, leading, parse
+from graph_schema.identifiers import head_of, is_normal, parse
 from graph_schema.kinds import NodeKind
-from graph_schema.properties import Statement, default_name, merge
 from graph_schema.store import Touch, Written
 from graph_schema.times import Micros
 
 _ALLOWED = {(kind, NODE_CODES[a], NODE_CODES[b]) for kind, spec in EDGES.items() for a, b in spec.pairs}
 
 SAME_AS = EDGE_CODES[EdgeKind.SAME_AS]
+
+
+def open_key(text: str) -> str | None:
+    """The key of references that do not say under which scope, and may mean this identifier that has one."""
+    head, _, value = text.partition("=")
+    scheme, scoped, _ = head.partition("@")
+    return f"{scheme}={value}" if scoped else None
 
 
 class Batch:
@@ -222,20 +223,6 @@ class Batch:
 
     # the end of the pass -------------------------------------------------------------------------------
 
-    def finish(self) -> None:
-        """Settle identity, put the nodes together, apply; then let go of what nobody names any more."""
-        moved = settle_identity(self) if self.joined else {}
-        moved.update(self.revived)
-        self.revived.clear()
-        if moved:
-            self.move(moved)
-        self.left = moved
-        self._put_nodes()
-        self.place_beliefs()
-        self.apply()
-        if self.dropped:
-            bury(self)
-
     def apply(self) -> None:
         """Write what was collected, and note which nodes it concerns."""
         if len(self.noted) <= MOST:
@@ -259,108 +246,6 @@ class Batch:
         for keyed in claims:
             self.written.touched.append(Touch(keyed.rule, keyed.key, keyed.at, keyed.anchor))
         self.touch_references(self.by_iid[i] for i in moved)
-
-    def _put_nodes(self) -> None:
-        """Bring every node that this pass touches into line with its facts and identifiers."""
-        self.rows(self.fact_puts.keys() | self.fact_drops.keys())
-        stored = {self.node_of(i) for i in self.fact_puts}
-        stored.update(self.node_of(i) for i in self.fact_drops)
-        stored = (stored | self.regrouped) - self.given
-        loaded = self.engine.nodes(stored)
-        members = self._members()
-        for nid, rows in members.items():
-            node = loaded.get(nid)
-            if node is None:
-                first = rows[0]
-                node = NodeRow(nid, first.kind, "", "", None, None, None, True, True, [], {}, [])
-                loaded[nid] = self.changes.new_nodes[nid] = node
-                self.made.add(nid)
-                self.written.nodes += 1
-            node.identifiers = [r.text for r in rows]
-        for nid, node in loaded.items():
-            if nid in self.regrouped and nid not in members:
-                node.identifiers = []
-            if nid not in self.changes.new_nodes:
-                self.changes.nodes[nid] = node
-        self._move_facts(loaded)
-        self._put_facts(loaded)
-        for node in loaded.values():
-            self.compose(node)
-        self.given.clear()
-        self.regrouped.clear()
-        self.restated.clear()
-
-    def _members(self) -> dict[int, list[IdentRow]]:
-        """Live identifiers of every node that gained or lost one."""
-        found: dict[int, dict[int, IdentRow]] = defaultdict(dict)
-        old = self.regrouped - self.given
-        if old:
-            for held in self.engine.members(old):
-                row = self.by_iid.setdefault(held.iid, held)
-                found[row.nid][row.iid] = row
-        members: dict[int, list[IdentRow]] = {}
-        for iid in (*self.fresh, *self.restated):
-            row = self.by_iid[iid]
-            if row.nid == iid and iid not in self.regrouped:
-                members[iid] = [row]
-            else:
-                found[row.nid][iid] = row
-        for nid, rows in found.items():
-            living = [r for r in rows.values() if r.live]
-            if living:
-                members[nid] = living
-        return members
-
-    def _move_facts(self, nodes: dict[int, NodeRow]) -> None:
-        for nid in self.regrouped:
-            node = nodes.get(nid)
-            if node is None or not node.facts:
-                continue
-            leaving = [f for f in node.facts if self.node_of(f.iid) != nid]
-            if leaving:
-                node.facts = [f for f in node.facts if self.node_of(f.iid) == nid]
-                for fact in leaving:
-                    nodes[self.node_of(fact.iid)].facts.append(fact)
-
-    def _put_facts(self, nodes: dict[int, NodeRow]) -> None:
-        for iid, rids in self.fact_drops.items():
-            node = nodes[self.node_of(iid)]
-            for fact in [f for f in node.facts if f.iid == iid and f.rid in rids]:
-                node.facts = [f for f in node.facts if f is not fact]
-                if fact.since < self.revision:
-                    self.changes.past_facts.append(PastFact(fact, self.revision))
-        for iid, facts in self.fact_puts.items():
-            nodes[self.node_of(iid)].facts.extend(facts)
-        self.fact_puts.clear()
-        self.fact_drops.clear()
-
-    def compose(self, node: NodeRow) -> None:
-        """Work out what a node's facts come to."""
-        kind = NODE_KINDS[node.kind]
-        node.live = bool(node.identifiers)
-        if not node.live:
-            return
-        names = node.identifiers
-        node.id = names[0] if len(names) == 1 else leading(names, kind)
-        names.sort()
-        facts = node.facts
-        node.stub = not facts
-        if len(facts) == 1:
-            node.properties = facts[0].properties
-            node.gone_at = facts[0].gone_at
-        else:
-            node.properties = merge(
-                kind, [Statement(*self.source_of[f.sid], f.at, f.properties) for f in facts]
-            )
-            gone = [f.gone_at for f in facts if f.gone_at is not None]
-            node.gone_at = max(gone) if gone and len(gone) == len(facts) else None
-        properties = node.properties
-        name = properties.get("name")
-        node.name = str(name) if name else default_name(kind, node.id)
-        url = properties.get("url")
-        node.url = str(url) if url else None
-        created = properties.get("createdAt")
-        node.created_at = created if isinstance(created, int) and not isinstance(created, bool) else None
 
     def place_beliefs(self) -> None:
         by_iid = self.by_iid

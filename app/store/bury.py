@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
+from app.store.batch import Batch
+from app.store.nodes import compose
 from app.store.rows import IdentRow
-
-if TYPE_CHECKING:
-    from app.store.batch import Batch
 
 
 def bury(batch: Batch) -> None:
@@ -32,7 +30,7 @@ def bury(batch: Batch) -> None:
         node.identifiers = [t for t in node.identifiers if t != row.text]
         batch.changes.nodes[node.nid] = node
     for node in batch.changes.nodes.values():
-        batch.compose(node)
+        compose(batch, node)
         if not node.live and node.nid in batch.made:
             batch.written.nodes -= 1
     _send_home(batch, dead)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
+from app.store.batch import SAME_AS, Batch
 from app.store.rows import NODE_KINDS, JoinRow, KeyedRow, SourceRow, to_json
 from graph_schema.claims import Finds, Joins, Keyed, Links, Names, Record, States
 from graph_schema.edges import EDGE_CODES, EDGES, EdgeKind, check_ends
@@ -17,11 +18,6 @@ from graph_schema.identity import Verdict
 from graph_schema.kinds import NodeKind
 from graph_schema.properties import Statement, merge
 from graph_schema.times import Micros
-
-if TYPE_CHECKING:
-    from app.store.batch import Batch
-
-_SAME_AS = EDGE_CODES[EdgeKind.SAME_AS]
 
 Content = tuple[int, int, int, Micros | None, Micros | None, bytes | None]
 
@@ -65,13 +61,6 @@ def named_in(record: Record) -> Iterator[str]:
             yield claim.b
         else:
             yield claim.id
-
-
-def open_key(text: str) -> str | None:
-    """The key of references that do not say under which scope, and may mean this identifier that has one."""
-    head, _, value = text.partition("=")
-    scheme, scoped, _ = head.partition("@")
-    return f"{scheme}={value}" if scoped else None
 
 
 def kinds_in(record: Record, kinds: dict[str, NodeKind | None]) -> None:
@@ -138,7 +127,7 @@ def read(record: Record, source: SourceRow, batch: Batch) -> Reading:
             told = claim.properties or claim.evidence
             data = batch.pack(claim.properties, claim.evidence) if told else None
             code = EDGE_CODES[claim.kind]
-            if code == _SAME_AS:
+            if code == SAME_AS:
                 joins.append(
                     _join(record, source, Verdict.SAME, src.iid, dst.iid, claim.since, claim.until, data)
                 )

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING
 
+from app.store.batch import SAME_AS, Batch
 from app.store.refusal import refusal
 from app.store.rows import NODE_KINDS, IdentRow, JoinRow
-from graph_schema.edges import EDGE_CODES, EdgeKind
 from graph_schema.identity import Candidate, Verdict, resolve
 from graph_schema.kinds import NodeKind
-
-if TYPE_CHECKING:
-    from app.store.batch import Batch
-
-_SAME_AS = EDGE_CODES[EdgeKind.SAME_AS]
 
 
 def settle_identity(batch: Batch) -> dict[int, int]:
@@ -137,10 +131,10 @@ def _show(batch: Batch, row: JoinRow, new: set[int]) -> None:
     """Show a claim that stands between two nodes as an edge, and only such a one."""
     shown = row.accepted and row.is_edge and batch.node_of(row.a) != batch.node_of(row.b)
     if shown and row.belief is None:
-        content = (_SAME_AS, row.a, row.b, row.since, row.until, row.data)
+        content = (SAME_AS, row.a, row.b, row.since, row.until, row.data)
         row.belief = batch.open_belief(content, row.oid, row.rid, row.anchor)
     elif not shown and row.belief is not None:
-        batch.retire_links([(_SAME_AS, row.a, row.b, row.belief)])
+        batch.retire_links([(SAME_AS, row.a, row.b, row.belief)])
         row.belief = None
     else:
         return

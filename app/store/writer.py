@@ -11,13 +11,14 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from app.store.anchor import anchor_number
-from app.store.batch import Batch
+from app.store.batch import SAME_AS, Batch
 from app.store.before import Before
 from app.store.changed import note
 from app.store.choice import choose
 from app.store.claims import Reading, kinds_in, read
 from app.store.conclusions import Conclusions
 from app.store.engine import Engine
+from app.store.finish import finish
 from app.store.rows import (
     Fact,
     IdentRow,
@@ -32,14 +33,12 @@ from app.store.rows import (
 )
 from app.store.stamps import restamp, settled
 from graph_schema.claims import Claim, Record
-from graph_schema.edges import EDGE_CODES, EdgeKind
+from graph_schema.edges import EDGE_CODES
 from graph_schema.errors import BadInput
 from graph_schema.identity import Verdict
 from graph_schema.kinds import NodeKind
 from graph_schema.store import Derived, Held, KeyedClaim, RuleKey, Source, Written
 from graph_schema.times import Micros
-
-_SAME_AS = EDGE_CODES[EdgeKind.SAME_AS]
 
 
 class Writer:
@@ -137,7 +136,7 @@ class Writer:
                 written.changed += 1
         if work:
             self.changed = True
-        batch.finish()
+        finish(batch)
 
     def _add(self, batch: Batch, source: SourceRow, rid: int, oid: int, reading: Reading) -> Marks:
         """Everything that a new record says."""
@@ -274,7 +273,7 @@ class Writer:
                 oid = self._origin(tuple(sorted({self._sources[s].sid for s in derived.sources})))
                 code = EDGE_CODES[edge.kind]
                 data = batch.pack(edge.properties, edge.evidence)
-                if code == _SAME_AS:
+                if code == SAME_AS:
                     join = JoinRow(
                         0, src.iid, dst.iid, Verdict.DERIVED, oid, 0, number, (rule, place),
                         edge.since, edge.until, data, False, None,
@@ -296,7 +295,7 @@ class Writer:
             self._join(batch, join, join.oid, 0)
         if batch.changes.new_beliefs or batch.changes.new_joins or gone or written.edges_retired:
             self.changed = True
-            batch.finish()
+            finish(batch)
         return written
 
     def conclude(self, found: Mapping[RuleKey, Mapping[str, Sequence[Claim]]]) -> Written:
@@ -341,7 +340,7 @@ class Writer:
                             Fact(iid, fact.rid, fact.sid, fact.at, self._revision, at, fact.properties)
                         )
         self.changed = True
-        batch.finish()
+        finish(batch)
         return len(changing)
 
     # service records -----------------------------------------------------------------------------------

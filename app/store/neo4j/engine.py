@@ -12,7 +12,8 @@ from typing import Any
 
 from neo4j import ManagedTransaction
 
-from app.store.claims import named_in, open_key
+from app.store.batch import open_key
+from app.store.claims import named_in
 from app.store.neo4j import codec
 from app.store.neo4j.applying import apply
 from app.store.neo4j.asking import (
