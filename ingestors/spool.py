@@ -6,6 +6,7 @@ Standard library only, from Python 3.9 on: the client distribution ships this on
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import time
@@ -86,6 +87,23 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         return None
 
 
+def send(url: str, body: bytes, token: str | None, timeout: float) -> tuple[int, bytes]:
+    """One POST of JSON: status and body of what answers, whichever status that is. ``url`` is http(s),
+    ``timeout`` in seconds. Raises OSError where nobody answers, ValueError for what is no address."""
+    request = urllib.request.Request(url, data=body, method="POST")  # noqa: S310
+    request.add_header("Content-Type", "application/json")
+    if token:
+        request.add_unredirected_header("Authorization", f"Bearer {token}")
+    try:
+        with urllib.request.build_opener(_NoRedirects).open(request, timeout=timeout) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as problem:
+        with problem:
+            return problem.code, problem.read()
+    except http.client.HTTPException as problem:
+        raise OSError(f"its answer is broken: {type(problem).__name__}") from None
+
+
 def post(url: str, token: str | None, body: bytes, timeout: float) -> None:
     """Hand a capture to a server (``KINLORE_URL``). Raises NotDelivered."""
     if not url.startswith(("http://", "https://")):
@@ -93,17 +111,11 @@ def post(url: str, token: str | None, body: bytes, timeout: float) -> None:
             f"KINLORE_URL is {url[:80]!r}; allowed is an address such as http://127.0.0.1:8420"
         )
     try:
-        request = urllib.request.Request(f"{url.rstrip('/')}/hooks/capture", data=body, method="POST")  # noqa: S310
-        request.add_header("Content-Type", "application/json")
-        if token:
-            request.add_unredirected_header("Authorization", f"Bearer {token}")
-        with urllib.request.build_opener(_NoRedirects).open(request, timeout=timeout) as answer:
-            answer.read(1_000)
-    except urllib.error.HTTPError as problem:
-        with problem:
-            said = problem.read(300).decode(errors="replace").strip()
-        line = " ".join(f"{url} answered {problem.code} {said}".split())
-        raise NotDelivered(line, refused=problem.code in (400, 413, 415, 422)) from None
+        status, answer = send(f"{url.rstrip('/')}/hooks/capture", body, token, timeout)
     except (OSError, ValueError) as problem:
         reason = getattr(problem, "reason", problem)
         raise NotDelivered(f"{url} cannot be reached: {reason}") from None
+    if not 200 <= status < 300:
+        said = answer[:300].decode(errors="replace")
+        line = " ".join(f"{url} answered {status} {said}".split())
+        raise NotDelivered(line, refused=status in (400, 413, 415, 422))

@@ -10,6 +10,9 @@ from app import settings
 from app.errors import NoGraphYet, RemoteError, ServerUnreachable
 from app.settings import Remote
 
+#: Seconds that a server may take to answer.
+_PATIENCE = 60.0
+
 
 class Client(Protocol):
     """Answers queries."""
@@ -87,13 +90,16 @@ class _Server:
     def ask(self, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         import msgspec
 
-        from app.cli.posting import post
+        from ingestors.spool import send
 
         token = self._remote.token
         asked = msgspec.json.encode({"query": query, "variables": dict(variables)})
         try:
-            status, answer = post(
-                f"{self._remote.url}/graphql", asked, None if token is None else token.get_secret_value()
+            status, answer = send(
+                f"{self._remote.url}/graphql",
+                asked,
+                None if token is None else token.get_secret_value(),
+                _PATIENCE,
             )
         except (OSError, ValueError) as problem:
             said = str(getattr(problem, "reason", "") or problem) or type(problem).__name__

@@ -102,18 +102,22 @@ def _serve(container: Any, port: int | None, told: dict[str, Any], as_json: bool
         serve(create_app(container), listening)
 
 
-def _kinlore() -> str:
-    """How to call this command from here: by its name where the shell finds it, else by its path."""
-    program = Path(sys.argv[0])
+def _program() -> Path | None:
+    """Where this command lies, if typing ``kinlore`` would not call it."""
+    program = Path(sys.argv[0]).absolute()
     found = shutil.which("kinlore")
-    if (
-        program.name != "kinlore"
-        or not program.is_file()
-        or (found is not None and Path(found).samefile(program))
-    ):
+    if program.name != "kinlore" or not program.is_file() or (found and program.samefile(found)):
+        return None
+    return program
+
+
+def _kinlore() -> str:
+    """How to call this command from here."""
+    program = _program()
+    if program is None:
         return "kinlore"
-    inside = program.absolute().is_relative_to(Path.cwd())
-    return shlex.quote(str(program.absolute().relative_to(Path.cwd()) if inside else program.absolute()))
+    here = Path.cwd()
+    return shlex.quote(str(program.relative_to(here) if program.is_relative_to(here) else program))
 
 
 def _ask(questions: list[Any], kinlore: str, address: str | None = None) -> None:
@@ -131,7 +135,7 @@ def _ask(questions: list[Any], kinlore: str, address: str | None = None) -> None
 
 def _farewell() -> None:
     # From another folder only a whole path leads here.
-    program = "kinlore" if _kinlore() == "kinlore" else shlex.quote(str(Path(sys.argv[0]).absolute()))
+    program = shlex.quote(str(_program() or "kinlore"))
     click.echo(f"\nNow yours: cd your-repo && {program} init")
 
 

@@ -248,6 +248,7 @@ class Batch:
         self.touch_references(self.by_iid[i] for i in moved)
 
     def place_beliefs(self) -> None:
+        """Give beliefs the node ids that identity has settled on, and collect those that moved or went."""
         by_iid = self.by_iid
         new = self.changes.new_beliefs
         self.rows({row.src for row in new} | {row.dst for row in new})

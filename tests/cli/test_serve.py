@@ -10,17 +10,16 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from app.cli.demo import _place
 from tests.cli.conftest import KINLORE, Kinlore, environ
+from tests.waiting import soon
 
 
 def free_port() -> int:
@@ -51,14 +50,6 @@ def started(
         if process.poll() is None:
             process.kill()
         process.communicate()
-
-
-def soon(condition: Callable[[], Any], seconds: float = 60) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.1)
-    return found
 
 
 def ended(process: subprocess.Popen[str], by: signal.Signals) -> int:

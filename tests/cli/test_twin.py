@@ -80,17 +80,23 @@ def test_the_first_of_its_kind_has_no_precedent(run: Commands) -> None:
     assert recorded.startswith("ValueError: kinlore.run=") and twin == "no precedent"
 
 
-def test_the_second_meets_the_first_with_what_differs_and_what_fixed_it(run: Commands) -> None:
-    train(run, "--dtype", "fp32")
+def tried_on_the_first(run: Commands, *outcomes: str) -> str:
+    """Record that a remediation was tried on the one failed run, with these outcomes; the run's id."""
     (first,) = failed_runs(run.folder)
     with Container(load(run.folder / "kinlore.toml", environ={})) as container:
         store = container.store
         made = remedies.record_remediation(store, "Read N/A as missing")
         (subject,) = store.get(store.resolve(first))
         assert subject is not None
-        for at, outcome in enumerate(("worked", "worked", "failed")):
+        for at, outcome in enumerate(outcomes):
             attempt = Attempt(subjects=[subject], remediation=made.remediation, outcome=outcome, at=DAY + at)
             remedies.record_attempt(store, attempt, "Read N/A as missing")
+    return first
+
+
+def test_the_second_meets_the_first_with_what_differs_and_what_fixed_it(run: Commands) -> None:
+    train(run, "--dtype", "fp32")
+    first = tried_on_the_first(run, "worked", "worked", "failed")
 
     _, seen, shared, differs, fix = train(run, "--dtype", "bf16")
 
@@ -102,14 +108,7 @@ def test_the_second_meets_the_first_with_what_differs_and_what_fixed_it(run: Com
 
 def test_who_tries_again_still_sees_what_fixed_it_once(run: Commands) -> None:
     train(run, "--dtype", "fp32")
-    (first,) = failed_runs(run.folder)
-    with Container(load(run.folder / "kinlore.toml", environ={})) as container:
-        store = container.store
-        made = remedies.record_remediation(store, "Read N/A as missing")
-        (subject,) = store.get(store.resolve(first))
-        assert subject is not None
-        attempt = Attempt(subjects=[subject], remediation=made.remediation, outcome="worked", at=DAY)
-        remedies.record_attempt(store, attempt, "Read N/A as missing")
+    first = tried_on_the_first(run, "worked")
     train(run, "--dtype", "bf16")
 
     _, seen, _, _, fix, *last = train(run, "--dtype", "bf16")

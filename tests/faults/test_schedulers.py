@@ -33,21 +33,13 @@ from tests.faults.serving import (
     start_server,
 )
 from tests.faults.victim import _CONTEXT, SHORT, Address, start
+from tests.waiting import soon
 
 #: Beyond the interval, in seconds: what counts as a miss.
 MISS = 2.0
 #: A Neo4j that has just been started plans each statement for the first time, which takes it seconds: in the
 #: first ones a miss is told, and not held against the schedule.
 COLD = 30.0
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """What the condition gives once it is true."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
-    return found
 
 
 def gaps(made: list[Pull], until: float | None = None) -> list[float]:
@@ -69,7 +61,7 @@ def test_two_servers_never_pull_one_source_twice_and_miss_nothing(
 
     began = time.monotonic()
     servers = [start_server(here, sources, lease=5.0) for _ in range(2)]
-    wait_for(lambda: len(pulls(file)) == 4)
+    soon(lambda: len(pulls(file)) == 4)
     time.sleep(seconds)
     until = time.monotonic()
     for process, connection in servers:
@@ -120,13 +112,13 @@ def test_a_server_that_is_killed_hands_over_within_the_lease(
     # It is due again in an hour, and pulling takes long: who is killed leaves it in the middle.
     slow = Journal("slow", file, every="1h", takes=(30.0, 30.0))
     first, first_end = start_server(here, [slow], lease, elsewhere)
-    wait_for(lambda: pulls(file))
+    soon(lambda: pulls(file))
     second, second_end = start_server(here, [slow], lease, elsewhere)
     time.sleep(1.5)
 
     killed = time.monotonic()
     first.kill()
-    made = wait_for(lambda: len(found := pulls(file).get("slow", [])) == 2 and found)
+    made = soon(lambda: len(found := pulls(file).get("slow", [])) == 2 and found)
     second.kill()
     for end in (first_end, second_end):
         end.close()
@@ -194,7 +186,7 @@ def test_a_leader_that_slept_past_its_lease_writes_nothing_any_more(
 def takes_over(store: GraphStore, source: Slow, lease: float) -> None:
     leases = Leases(store, duration=lease, place="")
     runs = Runs(store, leases)
-    begun = wait_for(lambda: runs.begin(source))
+    begun = soon(lambda: runs.begin(source))
     report = runs.carry_out(begun, policy=SHORT)
     assert report is not None and report.error is None
     leases.close()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,21 +16,13 @@ from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore, Source
 from tests.contract.harness import say
 from tests.encoders import WordEncoder
+from tests.waiting import soon
 
 
 def opened(tmp_path: Path) -> GraphStore:
     store = SqliteStore(tmp_path / "graph.db")
     store.migrate()
     return store
-
-
-def eventually(holds: Callable[[], bool]) -> bool:
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
-        if holds():
-            return True
-        time.sleep(0.01)
-    return False
 
 
 def test_a_model_is_loaded_once_and_nobody_waits_unasked() -> None:
@@ -153,9 +143,9 @@ def test_the_background_embeds_what_is_there_and_what_comes_until_it_is_stopped(
         return store.vectors(searched("words"), store.resolve(id)) != [None]
 
     background.start()
-    assert eventually(lambda: held("dataset=pg://db/a"))
+    assert soon(lambda: held("dataset=pg://db/a"))
     say(store, States(NodeKind.DATASET, "dataset=pg://db/b", {"name": "b"}), key="b")
-    assert eventually(lambda: held("dataset=pg://db/b"))
+    assert soon(lambda: held("dataset=pg://db/b"))
     background.stop(20)
 
     assert prepared

@@ -157,12 +157,14 @@ def test_a_filter_that_can_mean_nothing_is_refused(condition: Filter) -> None:
         check([condition])
 
 
-def test_sound_filters_pass() -> None:
-    check(
-        [
-            Filter("x"),
-            Filter("x", FilterOp.IN, []),
-            Filter("x", FilterOp.LT, 1),
-            Filter("x", FilterOp.GT, "1"),
-        ]
-    )
+def test_sound_filters_pass_and_do_not_hide_one_that_is_not() -> None:
+    sound = [
+        Filter("x"),
+        Filter("x", FilterOp.IN, []),
+        Filter("x", FilterOp.LT, 1),
+        Filter("x", FilterOp.GT, "1"),
+    ]
+
+    check(sound)
+    with pytest.raises(BadInput):
+        check([*sound, Filter("x", FilterOp.LT, None)])

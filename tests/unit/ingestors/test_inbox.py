@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import CancelledError
 from typing import Any
 
@@ -18,6 +17,7 @@ from ingestors.report import DEAD_LETTERS, STATUS
 from ingestors.source import Item
 from tests.unit.ingestors.inboxes import applied, item, letters, put
 from tests.unit.ingestors.scripted import runs
+from tests.waiting import soon
 
 
 class Gate:
@@ -42,13 +42,6 @@ def gate(store: SqliteStore, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> G
     return Gate(store, monkeypatch)
 
 
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-
-
 def test_what_is_answered_is_stored(store: SqliteStore, inbox: Inbox) -> None:
     assert put(inbox, item("a"), item("b")) == Answer(2, 0)
 
@@ -66,7 +59,7 @@ def test_rows_are_in_the_order_of_arrival(store: SqliteStore, inbox: Inbox) -> N
 
 def test_what_waits_is_stored_in_one_transaction(store: SqliteStore, inbox: Inbox, gate: Gate) -> None:
     first = inbox.put("bell", [item("first")])
-    until(lambda: gate.count == 1)
+    soon(lambda: gate.count == 1)
     others = [inbox.put("bell", [item(f"r{number}")]) for number in range(40)]
     gate.open.set()
 
@@ -101,7 +94,7 @@ def test_a_known_delivery_is_answered_as_before_and_kept_once(store: SqliteStore
 
 def test_the_same_delivery_twice_in_one_transaction(store: SqliteStore, inbox: Inbox, gate: Gate) -> None:
     first = inbox.put("bell", [item("first")])
-    until(lambda: gate.count == 1)
+    soon(lambda: gate.count == 1)
     twins = [inbox.put("bell", [item("a")], delivery="7") for _ in range(2)]
     gate.open.set()
 
@@ -193,7 +186,7 @@ def test_one_delivery_that_the_store_stumbles_over_fails_alone(
     store: SqliteStore, inbox: Inbox, gate: Gate
 ) -> None:
     first = inbox.put("bell", [item("first")])
-    until(lambda: gate.count == 1)
+    soon(lambda: gate.count == 1)
     good = inbox.put("bell", [item("good")])
     bad = inbox.put("bell", [item("bad")])
     # What no cleaning lets through, to be sure.
@@ -208,7 +201,7 @@ def test_one_delivery_that_the_store_stumbles_over_fails_alone(
 
 def test_whoever_gave_up_waiting_is_left_out(store: SqliteStore, inbox: Inbox, gate: Gate) -> None:
     first = inbox.put("bell", [item("first")])
-    until(lambda: gate.count == 1)
+    soon(lambda: gate.count == 1)
     gone = inbox.put("bell", [item("gone")])
     assert gone.cancel() and not first.cancel()
     gate.open.set()
@@ -224,7 +217,7 @@ def test_more_than_may_wait_are_turned_away(
 ) -> None:
     monkeypatch.setattr(module, "_MOST_WAITING", 2)
     inbox.put("bell", [item("first")])
-    until(lambda: gate.count == 1)
+    soon(lambda: gate.count == 1)
     taken = [inbox.put("bell", [item(f"r{number}")]) for number in range(2)]
 
     with pytest.raises(StoreBusy):
@@ -239,7 +232,7 @@ def test_a_store_that_hangs_is_known_to_hang(
 ) -> None:
     monkeypatch.setattr(module, "_STUCK", 0.01)
     first = inbox.put("bell", [item("first")])
-    until(lambda: gate.count == 1)
+    soon(lambda: gate.count == 1)
     time.sleep(0.02)
 
     with pytest.raises(StoreUnavailable):
@@ -252,7 +245,7 @@ def test_a_store_that_hangs_is_known_to_hang(
 
 def test_closing_stores_what_waits(store: SqliteStore, inbox: Inbox, gate: Gate) -> None:
     first = inbox.put("bell", [item("first")])
-    until(lambda: gate.count == 1)
+    soon(lambda: gate.count == 1)
     others = [inbox.put("bell", [item(f"r{number}")]) for number in range(5)]
     gate.open.set()
 

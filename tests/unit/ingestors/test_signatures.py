@@ -44,6 +44,8 @@ def test_hmac_is_what_github_documents() -> None:
     )
 
     signatures.github(delivery, b"It's a Secret to Everybody")
+    with pytest.raises(Forged):
+        signatures.github(delivery, b"It's a Secret to Nobody")
 
 
 SIGNED: list[tuple[str, Check, dict[str, str], bytes, bytes, int]] = [

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from app.jobs.afterwards import Afterwards
 from graph_schema.claims import Names, Record, States
 from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore, Source
 from ingestors import joins
+from tests.waiting import soon
 
 RUN = "mlflow.run_id=0000000000000000000000000000000a"
-
-
-def until(found: Callable[[], object], seconds: float = 20.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def test_tags_come_by_themselves(store: GraphStore) -> None:
@@ -31,7 +22,7 @@ def test_tags_come_by_themselves(store: GraphStore) -> None:
 
     store.transact(lambda tx: joins.apply(tx, Source("tracking", "mlflow"), [Record("a", "run", 1, claims)]))
 
-    assert until(lambda: store.resolve("tag=permission"))
+    assert soon(lambda: store.resolve("tag=permission"))
     service.stop()
     store.transact(lambda tx: joins.apply(tx, Source("tracking", "mlflow"), [Record("a", "run", 2, ())]))
     time.sleep(0.2)

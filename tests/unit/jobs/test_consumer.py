@@ -19,6 +19,7 @@ from ingestors.inbox import DELIVERIES, Inbox, waiting
 from ingestors.report import STATUS
 from ingestors.source import Item, Source, Unreachable
 from tests.bell import BellConfig, BellSource
+from tests.waiting import soon
 
 
 class Rooms:
@@ -66,13 +67,6 @@ def bell(name: str = "bell", asked: Any = None) -> BellSource:
     return made
 
 
-def until(true: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_what_comes_is_applied_and_told(rooms: Open) -> None:
     house = rooms()
     consumer = Consumer(house)
@@ -80,7 +74,7 @@ def test_what_comes_is_applied_and_told(rooms: Open) -> None:
     consumer.start()
     for number in range(20):
         house.ring("bell", f"r{number}")
-    until(lambda: len(house.runs()) == 20)
+    soon(lambda: len(house.runs()) == 20)
     consumer.stop()
 
     status = dict(house.store.service(STATUS))["bell"]
@@ -98,7 +92,7 @@ def test_a_burst_that_is_over_is_told_while_it_runs(rooms: Open, monkeypatch: py
 
     consumer.start()
     house.ring("bell", "a")
-    until(lambda: dict(house.store.service(STATUS)).get("bell", {}).get("last_success"))
+    soon(lambda: dict(house.store.service(STATUS)).get("bell", {}).get("last_success"))
     consumer.stop()
 
     assert house.runs() == {"a"}
@@ -121,12 +115,12 @@ def test_a_source_that_cannot_be_asked_holds_up_no_other(
     consumer = Consumer(house)
     house.ring("slow", "s")
     consumer.start()
-    until(lambda: len(tries) > 1)
+    soon(lambda: len(tries) > 1)
     house.ring("bell", "a")
-    until(lambda: house.runs() == {"a"})
+    soon(lambda: house.runs() == {"a"})
     told = dict(house.store.service(STATUS))["slow"]["last_error"]
     away = False
-    until(lambda: house.runs() == {"a", "s"})
+    soon(lambda: house.runs() == {"a", "s"})
     consumer.stop()
 
     assert told == "the registry does not answer"
@@ -148,7 +142,7 @@ def test_while_another_process_applies_this_one_waits_and_takes_over(
     time.sleep(0.3)
     meanwhile = house.runs()
     others.release(held)
-    until(lambda: house.runs() == {"a"})
+    soon(lambda: house.runs() == {"a"})
     consumer.stop()
     others.close()
 
@@ -160,7 +154,7 @@ def test_one_whose_lease_has_passed_writes_nothing_more(rooms: Open, monkeypatch
     house = rooms()
     consumer = Consumer(house)
     consumer.start()
-    until(lambda: dict(house.store.service("lease")).get(LEASE))
+    soon(lambda: dict(house.store.service("lease")).get(LEASE))
 
     # Somebody else took it over, as after a long pause of this process.
     house.store.transact(
@@ -189,7 +183,7 @@ def test_a_store_that_fails_is_tried_again(rooms: Open, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(house.store, "service", failing)
     consumer.start()
-    until(lambda: house.runs() == {"a"})
+    soon(lambda: house.runs() == {"a"})
     consumer.stop()
 
     assert len(failures) == 3
@@ -202,7 +196,7 @@ def test_old_deliveries_are_forgotten(rooms: Open, monkeypatch: pytest.MonkeyPat
     consumer = Consumer(house)
 
     consumer.start()
-    until(lambda: not house.store.service(DELIVERIES))
+    soon(lambda: not house.store.service(DELIVERIES))
     consumer.stop()
 
     assert house.runs() <= {"a"}

@@ -19,6 +19,7 @@ from graph_schema.errors import StoreBusy
 from graph_schema.times import Micros
 from ingestors.history import history
 from ingestors.source import Item, Pulled, Source, SourceConfig, SourceError
+from tests.waiting import soon
 
 Make = Callable[..., Scheduler]
 
@@ -66,14 +67,6 @@ def serve(sqlite: SqliteStore) -> Iterator[Make]:
     yield make
     for scheduler in made:
         scheduler.stop()
-
-
-def soon(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 30
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
-    return found
 
 
 def test_it_pulls_again_and_again(serve: Make, sqlite: SqliteStore) -> None:
