@@ -66,9 +66,11 @@ def source_statuses(container: Container) -> list[SourceStatus]:
     store = container.store
     noted = {status.name: status for status in statuses(store)}
     jobs = {name: Job.read(value) for name, value in store.service(JOBS, limit=_ALL)}
-    leases = dict(store.service(LEASES, limit=_ALL))
+    leases = {key: Grant.read(value) for key, value in store.service(LEASES, limit=_ALL)}
     now = time.time_ns() // 1000
-    served = any(_lives(Grant.read(leases[key]), now) for key in leases if key.startswith(SERVERS))
+    served = any(
+        grant is not None and grant.lives(now) for key, grant in leases.items() if key.startswith(SERVERS)
+    )
     answer = []
     # What nobody has configured shows once something came of it.
     there = [source for source in container.implicit if source.name in noted]
@@ -80,7 +82,7 @@ def source_statuses(container: Container) -> list[SourceStatus]:
             "pulls": source.source is None or source.source.pulls,
             "accepts": source.source is not None and source.source.accepts,
             **_plan(source, job, now, served),
-            **_run(job, Grant.read(leases.get(PREFIX + source.name)), now),
+            **_run(job, leases.get(PREFIX + source.name), now),
         }
         status = noted.pop(source.name, None)
         answer.append(_joined(source.name, source.type, source.space, source.disabled, status, plans))
@@ -88,10 +90,6 @@ def source_statuses(container: Container) -> list[SourceStatus]:
         because = "it is not configured any more"
         answer.append(_joined(name, status.type, status.space, because, status, {}))
     return answer
-
-
-def _lives(grant: Grant | None, now: Micros) -> bool:
-    return grant is not None and grant.until > now
 
 
 def _plan(source: Configured, job: Job, now: Micros, served: bool) -> dict[str, Any]:
@@ -108,7 +106,7 @@ def _plan(source: Configured, job: Job, now: Micros, served: bool) -> dict[str, 
 
 
 def _run(job: Job, grant: Grant | None, now: Micros) -> dict[str, Any]:
-    if not job.unfinished or grant is None or not _lives(grant, now):
+    if not job.unfinished or grant is None or not grant.lives(now):
         return {}
     return {"running": True, "running_since": job.started, "running_by": grant.holder}
 

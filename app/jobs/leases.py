@@ -47,6 +47,10 @@ class Grant(msgspec.Struct, kw_only=True):
         """From its service record."""
         return None if value is None else msgspec.convert(value, cls)
 
+    def lives(self, now: Micros) -> bool:
+        """Whether it holds, by the store's time, and its process has not certainly ended."""
+        return self.until > now and not is_dead(self.place)
+
 
 class Held:
     """A lease that this process holds; see :meth:`Leases.acquire`."""

@@ -157,4 +157,4 @@ def live_servers(store: GraphStore, now: Micros | None = None) -> list[Grant]:
     """The serving processes that are heard of, on whichever machine."""
     moment = time.time_ns() // 1000 if now is None else now
     grants = [Grant.read(value) for _, value in store.service(LEASES, prefix=SERVERS)]
-    return [grant for grant in grants if grant is not None and grant.until > moment]
+    return [grant for grant in grants if grant is not None and grant.lives(moment)]

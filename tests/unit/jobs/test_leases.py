@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from app.jobs.leases import COLLECTION, Leases, here, is_dead
+from app.jobs.leases import COLLECTION, Grant, Leases, here, is_dead
 from graph_schema.errors import Fenced
 from graph_schema.store import GraphStore, Transaction
 from tests.contract.harness import Clock
@@ -169,3 +169,16 @@ def test_who_is_alive_or_elsewhere_is_not_called_dead() -> None:
     assert not is_dead(f"{space}/1")
     assert not is_dead(f"another boot/pid:[1]/{os.getpid()}")
     assert not is_dead("")
+
+
+def test_a_grant_lives_until_its_time_has_run_out_or_its_process_has_ended() -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    gone = f"{here().rpartition('/')[0]}/{ended.pid}"
+
+    def grant(place: str) -> Grant:
+        return Grant(holder="ada", place=place, token=1, until=1_000)
+
+    assert grant(here()).lives(999) and grant("").lives(999)
+    assert not grant(here()).lives(1_000)
+    assert not grant(gone).lives(999)
