@@ -26,10 +26,13 @@ T = TypeVar("T")
 #: What commits together with the last of several transactions: a cursor, the rows that are done with.
 Last = Callable[[Transaction], None]
 
-#: What is first is small: nobody knows yet how fast the store is, and others wait for the lock.
-_LEAST_WEIGHT = 50
-_FIRST_WEIGHT = 100
+#: Weights of a slice (see :class:`Writer`). The first is small: nobody knows yet how fast the store is, and
+#: others wait for the lock.
+_LEAST_WEIGHT = 25
+_FIRST_WEIGHT = 50
 _MOST_WEIGHT = 50_000
+#: How much less a slice is expected to take than the worst one, per slice since then.
+_FORGOTTEN = 0.8
 
 
 class Letter(msgspec.Struct):
@@ -72,7 +75,11 @@ def put_letters(tx: Transaction, source: str, letters: Sequence[Letter]) -> None
 
 class Writer:
     """Writes what one source delivers and counts it in the report. ``lock`` is how long, in seconds, a
-    transaction should hold the writer lock; a chunk's weight (records and their claims) adapts to it.
+    transaction should hold the writer lock.
+
+    Records differ: one that is held as it is costs a tenth of a new one, and nobody knows which come next.
+    So a transaction writes slices and looks at the clock between them. The weight of a slice (records and
+    their claims) is what should take half the time, if it is as slow as the slow ones of late.
 
     ``letters`` are the keys of the dead letters held, ``gone`` the keys of the records held as gone.
     """
@@ -91,6 +98,7 @@ class Writer:
         self._lock = lock
         self._report = report
         self._weight = _FIRST_WEIGHT
+        self._cost = 0.0
         self.letters: set[str] = set()
         self.gone: dict[str, set[str]] = {}
 
@@ -113,89 +121,94 @@ class Writer:
         between: Callable[[], bool],
         last: Last | None = None,
     ) -> bool:
-        """Write records in chunks; ``last`` takes part in the last transaction. ``between`` is asked after
-        each chunk; when it says False the rest is left and so is ``last``, and the answer is False."""
+        """Write records, a transaction at a time; ``last`` takes part in the last one. ``between`` is asked
+        after each; when it says False the rest is left and so is ``last``, and the answer is False."""
         start = 0
         while True:
-            end, weight = start, 0
-            while end < len(records) and weight < self._weight:
-                weight += 1 + len(records[end].claims)
-                end += 1
-            done = end == len(records)
-            self._commit(records[start:end], deleted, last if done else None, weight)
-            if done:
+            start += self._commit(records[start:], deleted, last)
+            if start == len(records):
                 return True
-            start = end
             if not between():
                 return False
 
     def _commit(
-        self,
-        records: Sequence[Record],
-        deleted: Mapping[str, frozenset[str]],
-        last: Last | None,
-        weight: int,
-    ) -> None:
-        # What the source shows and calls deleted at once has not come back.
-        back = [
-            r.key
-            for r in records
-            if r.key in self.gone.get(r.type, ()) and r.key not in deleted.get(r.type, ())
-        ]
-        mended = (
-            [key for r in records if (key := letter_key(self._ref.name, r)) in self.letters]
-            if self.letters
-            else []
-        )
-        took = [0.0]
+        self, records: Sequence[Record], deleted: Mapping[str, frozenset[str]], last: Last | None
+    ) -> int:
+        """One transaction of as many of these records as it has time for; how many that were. ``last`` takes
+        part where these are all."""
+        tried, seconds = 0, self._lock() if callable(self._lock) else self._lock
 
-        def work(tx: Transaction) -> Written:
-            took[0] = time.monotonic()
-            written = joins.apply(tx, self._ref, records) if records else Written()
+        def work(tx: Transaction) -> tuple[Written, list[str], list[str]]:
+            nonlocal tried
+            tried = 0
+            written = Written()
+            began = time.monotonic()
+            while tried < len(records):
+                at, (end, weight) = time.monotonic(), self._slice(records, tried)
+                some, tried = records[tried:end], end
+                written.add(joins.apply(tx, self._ref, some))
+                self._learn(weight, time.monotonic() - at, seconds)
+                if time.monotonic() - began + self._weight * self._cost > seconds:
+                    break
+            back = self._back(records[:tried], deleted)
             if back:
                 # Writing brings a record back by itself where it is newer than what is held.
                 tx.retire(self._ref, back, None)
                 for type_name, keys in self.gone.items():
                     tx.service_put(GONE, f"{self._ref.name}/{type_name}", sorted(keys - set(back)))
+            mended = self._mended(records[:tried])
             for key in mended:
                 tx.service_delete(DEAD_LETTERS, key)
-            if last is not None:
+            if last is not None and tried == len(records):
                 last(tx)
-            return written
+            return written, back, mended
 
         try:
-            written = self.transact(work)
+            written, back, mended = self.transact(work)
         except BadInput as problem:
-            self._apart(records, deleted, last, weight, problem)
-            return
-        self._adapt(weight, time.monotonic() - took[0])
+            self._apart(records[:tried], deleted, last if tried == len(records) else None, problem)
+            return tried
         self._report.add(written)
         self._report.returned += len(back)
         for keys in self.gone.values():
             keys.difference_update(back)
         self.letters.difference_update(mended)
+        return tried
+
+    def _back(self, records: Sequence[Record], deleted: Mapping[str, frozenset[str]]) -> list[str]:
+        """Keys that are held as gone; what the source shows and calls deleted at once has not come back."""
+        return [
+            r.key
+            for r in records
+            if r.key in self.gone.get(r.type, ()) and r.key not in deleted.get(r.type, ())
+        ]
+
+    def _mended(self, records: Sequence[Record]) -> list[str]:
+        """Keys of the dead letters that these records replace."""
+        if not self.letters:
+            return []
+        return [key for r in records if (key := letter_key(self._ref.name, r)) in self.letters]
 
     def _apart(
         self,
         records: Sequence[Record],
         deleted: Mapping[str, frozenset[str]],
         last: Last | None,
-        weight: int,
         problem: BadInput,
     ) -> None:
-        """The store refused a chunk: halve it until the record that is to blame is alone."""
+        """The store refused these: halve them until the record that is to blame is alone."""
         if not records:
             raise problem
         if len(records) > 1:
             middle = len(records) // 2
-            self._commit(records[:middle], deleted, None, weight // 2)
-            self._commit(records[middle:], deleted, last, weight // 2)
+            for some, then in ((records[:middle], None), (records[middle:], last)):
+                self.write(some, deleted=deleted, between=lambda: True, last=then)
             return
         record = records[0]
         claims = shortened(msgspec.to_builtins(record.claims))
         self.keep([Letter(record.type, record.key, record.version, str(problem), claims)])
         if last is not None:
-            self._commit([], deleted, last, 0)
+            self._commit([], deleted, last)
 
     def delete(self, deleted: Mapping[str, frozenset[str]], at: Micros) -> None:
         """Mark what the source itself calls deleted as gone: its own word needs no guard."""
@@ -215,10 +228,18 @@ class Writer:
             for type_name, keys in fresh.items():
                 self.gone.setdefault(type_name, set()).update(keys)
 
-    def _adapt(self, weight: int, seconds: float) -> None:
-        # A chunk that the page's end cut short tells little.
-        if weight < self._weight // 2 or seconds <= 0:
+    def _slice(self, records: Sequence[Record], start: int) -> tuple[int, int]:
+        """Where the slice that starts here ends, and its weight."""
+        end, weight = start, 0
+        while end < len(records) and weight < self._weight:
+            weight += 1 + len(records[end].claims)
+            end += 1
+        return end, weight
+
+    def _learn(self, weight: int, took: float, seconds: float) -> None:
+        # A slice that the page's end cut short tells little.
+        if weight < self._weight // 2 or took <= 0:
             return
-        lock = self._lock() if callable(self._lock) else self._lock
-        wanted = int(weight * lock / seconds)
+        self._cost = max(took / weight, _FORGOTTEN * self._cost)
+        wanted = int(seconds / 2 / self._cost)
         self._weight = max(_LEAST_WEIGHT, min(wanted, 2 * self._weight, _MOST_WEIGHT))

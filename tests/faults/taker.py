@@ -37,28 +37,39 @@ BELL = '[[sources]]\ntype = "bell"\nname = "bell"\n'
 
 
 class Held(NamedTuple):
-    """How long a transaction held the writer lock, in seconds, and the thread that did."""
+    """How long the writer lock was held, in seconds, and the thread that held it."""
 
     seconds: float
     thread: str
 
 
 class Timed:
-    """A store that notes how long its transactions hold the writer lock."""
+    """A store that notes how long its writer lock is held: from where the work of a transaction begins until
+    the lock is free, and whenever it is held for something else."""
 
     def __init__(self, store: Any) -> None:
         self._store = store
         self.held: list[Held] = []
+        self._began = threading.local()
+        turns, acquire, release = store._lock, store._lock.acquire, store._lock.release
+
+        def acquired(timeout: float = -1) -> bool:
+            came: bool = acquire(timeout)
+            self._began.at = time.monotonic()
+            return came
+
+        def released() -> None:
+            self.held.append(Held(time.monotonic() - self._began.at, threading.current_thread().name))
+            release()
+
+        turns.acquire, turns.release = acquired, released
 
     def transact(self, work: Callable[[Transaction], T], fence: Fence | None = None) -> T:
-        began = [0.0]
-
         def timed(tx: Transaction) -> T:
-            began[0] = time.monotonic()
+            self._began.at = time.monotonic()
             return work(tx)
 
         result: T = self._store.transact(timed, fence)
-        self.held.append(Held(time.monotonic() - began[0], threading.current_thread().name))
         return result
 
     def __getattr__(self, name: str) -> Any:

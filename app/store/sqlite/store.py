@@ -11,6 +11,7 @@ from queue import Empty, LifoQueue
 from typing import Any, TypeVar
 
 from app.store.fence import check_fence
+from app.store.sqlite.checkpoints import Checkpoints
 from app.store.sqlite.engine import SqliteEngine
 from app.store.sqlite.lookup import service_list
 from app.store.sqlite.reading import Reads
@@ -26,7 +27,6 @@ T = TypeVar("T")
 _BUSY_SECONDS = 30.0
 _PAGE_CACHE_KIB = 64_000
 _MMAP_BYTES = 1 << 30
-_CHECKPOINT_PAGES = 4_000
 
 
 class SqliteStore(Reads):
@@ -46,6 +46,7 @@ class SqliteStore(Reads):
         self._idle: LifoQueue[sqlite3.Connection] = LifoQueue()
         self._all: list[sqlite3.Connection] = []
         self._closed = False
+        self._checkpoints = Checkpoints(self._lock, self._connect)
 
     # connections ---------------------------------------------------------------------------------------
 
@@ -61,7 +62,7 @@ class SqliteStore(Reads):
             db.execute(f"PRAGMA cache_size = -{_PAGE_CACHE_KIB}")
             db.execute(f"PRAGMA mmap_size = {_MMAP_BYTES}")
             db.execute("PRAGMA temp_store = MEMORY")
-            db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+            db.execute("PRAGMA wal_autocheckpoint = 0")
         except sqlite3.Error as error:
             raise self._unavailable(error) from error
         self._all.append(db)
@@ -150,6 +151,11 @@ class SqliteStore(Reads):
 
     def transact(self, work: Callable[[Transaction], T], fence: Fence | None = None) -> T:
         """See :meth:`graph_schema.store.GraphStore.transact`."""
+        result, changes = self._transact(work, fence)
+        self._checkpoints.committed(changes)
+        return result
+
+    def _transact(self, work: Callable[[Transaction], T], fence: Fence | None) -> tuple[T, int]:
         with self._lock:
             db = self._writing()
             try:
@@ -168,7 +174,7 @@ class SqliteStore(Reads):
                 if writer.changed:
                     db.execute("INSERT INTO revision(rev, at) VALUES(?, ?)", (revision + 1, now))
                 db.execute("COMMIT")
-                return result
+                return result, db.total_changes
             except sqlite3.Error as error:
                 raise self._unavailable(error) from error
             finally:
@@ -194,11 +200,13 @@ class SqliteStore(Reads):
                 db.execute("BEGIN IMMEDIATE")
                 put(db, model, rows)
                 db.execute("COMMIT")
+                changes = db.total_changes
             except sqlite3.Error as error:
                 raise self._unavailable(error) from error
             finally:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
+        self._checkpoints.committed(changes)
 
     def service(
         self, collection: str, *, prefix: str = "", after: str = "", limit: int = 1_000
