@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from array import array
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -37,9 +39,10 @@ BELL = '[[sources]]\ntype = "bell"\nname = "bell"\n'
 
 
 class Held(NamedTuple):
-    """How long the writer lock was held, in seconds, and the thread that held it."""
+    """How long the writer lock was held, in seconds, until when (``time.monotonic``), and by which thread."""
 
     seconds: float
+    until: float
     thread: str
 
 
@@ -49,7 +52,8 @@ class Timed:
 
     def __init__(self, store: Any) -> None:
         self._store = store
-        self.held: list[Held] = []
+        # Half a million of them in ten minutes: as objects, they would keep the garbage collector busy.
+        self._held: defaultdict[str, array[float]] = defaultdict(lambda: array("d"))
         self._began = threading.local()
         turns, acquire, release = store._lock, store._lock.acquire, store._lock.release
 
@@ -59,7 +63,8 @@ class Timed:
             return came
 
         def released() -> None:
-            self.held.append(Held(time.monotonic() - self._began.at, threading.current_thread().name))
+            now = time.monotonic()
+            self._held[threading.current_thread().name].extend((now - self._began.at, now))
             release()
 
         turns.acquire, turns.release = acquired, released
@@ -71,6 +76,14 @@ class Timed:
 
         result: T = self._store.transact(timed, fence)
         return result
+
+    def held(self) -> list[Held]:
+        """What was noted."""
+        return [
+            Held(seconds, until, thread)
+            for thread, noted in self._held.items()
+            for seconds, until in zip(noted[::2], noted[1::2], strict=True)
+        ]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
@@ -120,7 +133,7 @@ def take(address: Address, folder: Path, telling: Connection, ingesting: bool, c
         ingester.join(30)
     consumer.stop()
     container.close()
-    telling.send(timed.held)
+    telling.send(timed.held())
 
 
 def _ingest(store: Any, over: threading.Event) -> None:

@@ -188,7 +188,7 @@ def test_what_is_acknowledged_while_the_store_comes_and_goes_is_not_lost(
 
 
 @pytest.mark.parametrize(
-    "seconds", [4, pytest.param(600, marks=[pytest.mark.soak, pytest.mark.timeout(1_500)])]
+    "seconds", [60, pytest.param(600, marks=[pytest.mark.soak, pytest.mark.timeout(1_500)])]
 )
 def test_two_hundred_a_second_while_a_source_is_ingested(
     engine: str, address: Callable[[], Address], seconds: int, tmp_path: Path, figure: Figure
@@ -196,17 +196,21 @@ def test_two_hundred_a_second_while_a_source_is_ingested(
     here = migrated(address())
     with taking(here, tmp_path, ingesting=True) as taker:
         warm_up(taker)
+        began = time.monotonic()
         sent = send(taker.url, 200 * seconds, 200)
-        held = taker.end()
+        over = time.monotonic()
+        held = [each for each in taker.end() if began < each.until < over]
 
     gone, drained = lost(here, tmp_path, [each.number for each in sent if each.status == 202])
     ingestion = [each.seconds for each in held if each.thread == "ingestion"]
     others = [each.seconds for each in held if each.thread != "ingestion"]
+    long = sum(each.seconds > 0.05 for each in held)
     taken = [each for each in sent if each.status == 202]
     figure(f"{len(taken):,} of {len(sent):,} deliveries at 200 a second, acknowledged after", pace(taken))
     figure(
         "the writer lock was held by the ingestion, and by what takes and applies deliveries,",
-        f"{spread(ingestion)} and {spread(others)}; left over: drained in {drained:.1f} s",
+        f"{spread(ingestion)} and {spread(others)}; {long:,} of {len(held):,} times for more than 50 ms; "
+        f"left over: drained in {drained:.1f} s",
     )
     # On a machine that has much else to do, some are told to come again.
     assert {each.status for each in sent} <= {202, 503}

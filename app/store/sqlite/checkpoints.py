@@ -17,10 +17,13 @@ _LONG_LOG = 8_000
 
 
 class Checkpoints:
-    """Keeps the log of one database short; to be told after each commit, when the writer lock is free again.
+    """Keeps the log of one database short. ``lock`` is the writer lock; ``connect`` gives a connection.
 
     SQLite does this by itself within a commit, which then takes some 20 ms instead of one, and as long as
-    the disk likes where it is busy: all of that under the writer lock. ``connect`` gives a connection.
+    the disk likes where it is busy: all of that under the writer lock.
+
+    How long the log is stands in files that must not be opened: to close them gives up all locks that SQLite
+    has on them. So what was written is estimated.
     """
 
     def __init__(self, lock: Turns, connect: Callable[[], sqlite3.Connection]) -> None:
@@ -32,24 +35,24 @@ class Checkpoints:
         self._changes = 0
 
     def committed(self, changes: int) -> None:
-        """Bring in the log where it may have grown long; nothing where another thread is about to.
-        ``changes``: the rows that the writer has changed since it was connected.
+        """To be told under the writer lock. ``changes``: the rows that the writer has changed so far."""
+        self._written += changes - self._changes + _EACH
+        self._changes = changes
 
-        How long the log is stands in files that must not be opened: to close them gives up SQLite's locks."""
-        if not self._one.acquire(blocking=False):
+    def bring_in(self) -> None:
+        """Bring in the log where it may have grown long, unless another thread does. To be called when the
+        writer lock has been given back."""
+        if self._written < _PAGES or not self._one.acquire(blocking=False):
             return
+        self._written = 0
         try:
-            self._written += changes - self._changes + _EACH
-            self._changes = changes
-            if self._written >= _PAGES:
-                self._written = 0
-                # The commit stands whatever becomes of this, which is tried again: a disk may be full.
-                with suppress(sqlite3.Error, StoreError):
-                    self._bring_in()
+            # What was committed stands whatever becomes of this, which is tried again: a disk may be full.
+            with suppress(sqlite3.Error, StoreError):
+                self._shorten()
         finally:
             self._one.release()
 
-    def _bring_in(self) -> None:
+    def _shorten(self) -> None:
         if self._db is None:
             self._db = self._connect()
         _, pages, _ = self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()

@@ -151,11 +151,11 @@ class SqliteStore(Reads):
 
     def transact(self, work: Callable[[Transaction], T], fence: Fence | None = None) -> T:
         """See :meth:`graph_schema.store.GraphStore.transact`."""
-        result, changes = self._transact(work, fence)
-        self._checkpoints.committed(changes)
+        result = self._transact(work, fence)
+        self._checkpoints.bring_in()
         return result
 
-    def _transact(self, work: Callable[[Transaction], T], fence: Fence | None) -> tuple[T, int]:
+    def _transact(self, work: Callable[[Transaction], T], fence: Fence | None = None) -> T:
         with self._lock:
             db = self._writing()
             try:
@@ -174,7 +174,8 @@ class SqliteStore(Reads):
                 if writer.changed:
                     db.execute("INSERT INTO revision(rev, at) VALUES(?, ?)", (revision + 1, now))
                 db.execute("COMMIT")
-                return result, db.total_changes
+                self._checkpoints.committed(db.total_changes)
+                return result
             except sqlite3.Error as error:
                 raise self._unavailable(error) from error
             finally:
@@ -182,13 +183,14 @@ class SqliteStore(Reads):
                     db.execute("ROLLBACK")
 
     def deposit(self, rows: Sequence[tuple[str, str, Any]]) -> None:
-        """See :meth:`graph_schema.store.GraphStore.deposit`. A file has one writer: this waits its turn."""
+        """See :meth:`graph_schema.store.GraphStore.deposit`. A file has one writer: this waits its turn,
+        and leaves the log to other writers, for somebody waits for an answer."""
 
         def work(tx: Transaction) -> None:
             for collection, key, value in rows:
                 tx.service_put(collection, key, value)
 
-        self.transact(work)
+        self._transact(work)
 
     def put_vectors(self, model: str, rows: Sequence[tuple[int, str, Sequence[float]]]) -> None:
         """See :meth:`graph_schema.store.GraphStore.put_vectors`."""
@@ -200,13 +202,13 @@ class SqliteStore(Reads):
                 db.execute("BEGIN IMMEDIATE")
                 put(db, model, rows)
                 db.execute("COMMIT")
-                changes = db.total_changes
+                self._checkpoints.committed(db.total_changes)
             except sqlite3.Error as error:
                 raise self._unavailable(error) from error
             finally:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
-        self._checkpoints.committed(changes)
+        self._checkpoints.bring_in()
 
     def service(
         self, collection: str, *, prefix: str = "", after: str = "", limit: int = 1_000
