@@ -227,8 +227,8 @@ def test_while_the_store_is_away_nothing_is_acknowledged(
         raise StoreUnavailable("the store is away")
 
     with monkeypatch.context() as patched:
-        patched.setattr(served.store, "transact", away)
-        patched.setattr(served.store, "service", away)
+        for name in ("transact", "deposit", "service"):
+            patched.setattr(served.store, name, away)
         refused = served.post("/hooks/bell", rings("b"), x_ring="1")
         ready = TestClient(served.app, base_url="http://127.0.0.1:8420", client=HERE).get("/readyz")
     again = served.post("/hooks/bell", rings("b"), x_ring="1")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import CancelledError
+from functools import partial
 from typing import Any
 
 import pytest
@@ -26,14 +28,13 @@ class Gate:
     def __init__(self, store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
         self.open = threading.Event()
         self.count = 0
-        transact = store.transact
+        for name in ("transact", "deposit"):
+            monkeypatch.setattr(store, name, partial(self.held, getattr(store, name)))
 
-        def held(work: Any, fence: Any = None) -> Any:
-            self.count += 1
-            assert self.open.wait(10)
-            return transact(work, fence)
-
-        monkeypatch.setattr(store, "transact", held)
+    def held(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        self.count += 1
+        assert self.open.wait(10)
+        return work(*arguments)
 
 
 @pytest.fixture
@@ -174,7 +175,7 @@ def test_a_store_that_fails_fails_those_that_wait_and_not_those_after(
 ) -> None:
     inbox.redactor()
     with monkeypatch.context() as patched:
-        patched.setattr(store, "transact", lambda *args: (_ for _ in ()).throw(StoreUnavailable("away")))
+        patched.setattr(store, "deposit", lambda *args: (_ for _ in ()).throw(StoreUnavailable("away")))
         with pytest.raises(StoreUnavailable):
             put(inbox, *[item(f"r{number}", text="x" * 5_000) for number in range(200)])
 
