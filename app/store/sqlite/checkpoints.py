@@ -31,6 +31,7 @@ class Checkpoints:
         self._connect = connect
         self._db: sqlite3.Connection | None = None
         self._one = threading.Lock()
+        self._over = False
         self._written = 0
         self._changes = 0
 
@@ -48,9 +49,17 @@ class Checkpoints:
         try:
             # What was committed stands whatever becomes of this, which is tried again: a disk may be full.
             with suppress(sqlite3.Error, StoreError):
-                self._shorten()
+                if not self._over:
+                    self._shorten()
         finally:
             self._one.release()
+
+    def end(self) -> None:
+        """Wait for what is under way, and begin nothing any more."""
+        with self._one:
+            self._over = True
+            if self._db is not None:
+                self._db.close()
 
     def _shorten(self) -> None:
         if self._db is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, LifoQueue
 from typing import Any, TypeVar
@@ -44,7 +44,6 @@ class SqliteStore(Reads):
         self._lock = Turns()
         self._writer: sqlite3.Connection | None = None
         self._idle: LifoQueue[sqlite3.Connection] = LifoQueue()
-        self._all: list[sqlite3.Connection] = []
         self._closed = False
         self._checkpoints = Checkpoints(self._lock, self._connect)
 
@@ -65,7 +64,6 @@ class SqliteStore(Reads):
             db.execute("PRAGMA wal_autocheckpoint = 0")
         except sqlite3.Error as error:
             raise self._unavailable(error) from error
-        self._all.append(db)
         return db
 
     def _unavailable(self, error: sqlite3.Error) -> StoreError:
@@ -100,6 +98,8 @@ class SqliteStore(Reads):
             if db.in_transaction:
                 db.execute("ROLLBACK")
             self._idle.put(db)
+            if self._closed:
+                self._close_idle()
 
     # lifecycle -----------------------------------------------------------------------------------------
 
@@ -140,12 +140,20 @@ class SqliteStore(Reads):
         return self._writer
 
     def close(self) -> None:
-        """See :meth:`graph_schema.store.GraphStore.close`."""
+        """See :meth:`graph_schema.store.GraphStore.close`. A connection that another thread uses is closed
+        when that is done with it: closed under its hands, it would take the process along."""
         self._closed = True
-        for db in self._all:
-            db.close()
-        self._all.clear()
-        self._writer = None
+        self._checkpoints.end()
+        with self._lock:
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+        self._close_idle()
+
+    def _close_idle(self) -> None:
+        with suppress(Empty):
+            while True:
+                self._idle.get_nowait().close()
 
     # writing -------------------------------------------------------------------------------------------
 
