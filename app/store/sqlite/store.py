@@ -25,6 +25,7 @@ from graph_schema.values import Fence
 T = TypeVar("T")
 
 _BUSY_SECONDS = 30.0
+_CLOSE_SECONDS = 5.0
 _PAGE_CACHE_KIB = 64_000
 _MMAP_BYTES = 1 << 30
 
@@ -144,10 +145,14 @@ class SqliteStore(Reads):
         when that is done with it: closed under its hands, it would take the process along."""
         self._closed = True
         self._checkpoints.end()
-        with self._lock:
-            if self._writer is not None:
-                self._writer.close()
-                self._writer = None
+        # Who waits for another process to write may wait for long, and has nothing to commit yet.
+        if self._lock.acquire(timeout=_CLOSE_SECONDS):
+            try:
+                if self._writer is not None:
+                    self._writer.close()
+                    self._writer = None
+            finally:
+                self._lock.release()
         self._close_idle()
 
     def _close_idle(self) -> None:
