@@ -12,7 +12,7 @@ import msgspec
 from app.container import Configured, Container
 from app.jobs.leases import COLLECTION as LEASES
 from app.jobs.leases import Grant
-from app.jobs.runs import PREFIX, SERVERS
+from app.jobs.runs import PREFIX, live_servers
 from app.jobs.schedule import COLLECTION as JOBS
 from app.jobs.schedule import Job, due_in
 from graph_schema.store import GraphStore
@@ -66,11 +66,9 @@ def source_statuses(container: Container) -> list[SourceStatus]:
     store = container.store
     noted = {status.name: status for status in statuses(store)}
     jobs = {name: Job.read(value) for name, value in store.service(JOBS, limit=_ALL)}
-    leases = {key: Grant.read(value) for key, value in store.service(LEASES, limit=_ALL)}
+    leases = {key: Grant.read(value) for key, value in store.service(LEASES, prefix=PREFIX, limit=_ALL)}
     now = time.time_ns() // 1000
-    served = any(
-        grant is not None and grant.lives(now) for key, grant in leases.items() if key.startswith(SERVERS)
-    )
+    served = bool(live_servers(store, now))
     answer = []
     # What nobody has configured shows once something came of it.
     there = [source for source in container.implicit if source.name in noted]

@@ -31,7 +31,6 @@ class Checkpoints:
         self._connect = connect
         self._db: sqlite3.Connection | None = None
         self._one = threading.Lock()
-        self._over = False
         self._written = 0
         self._changes = 0
 
@@ -49,17 +48,16 @@ class Checkpoints:
         try:
             # What was committed stands whatever becomes of this, which is tried again: a disk may be full.
             with suppress(sqlite3.Error, StoreError):
-                if not self._over:
-                    self._shorten()
+                self._shorten()
         finally:
             self._one.release()
 
     def end(self) -> None:
-        """Wait for what is under way, and begin nothing any more."""
+        """Wait for what is under way and close the connection; ``connect`` has to give no other then."""
         with self._one:
-            self._over = True
             if self._db is not None:
                 self._db.close()
+                self._db = None
 
     def _shorten(self) -> None:
         if self._db is None:
