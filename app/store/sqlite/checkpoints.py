@@ -12,8 +12,10 @@ from graph_schema.errors import StoreError
 
 #: Pages written, roughly, after which the log is brought in; what a commit writes beside its rows.
 _PAGES, _EACH = 4_000, 4
-#: Pages in the log from which on it is to be used from its start again, for which writers have to wait.
-_LONG_LOG = 8_000
+#: Pages in the log (128 MiB) from which on it is to be used from its start again, for which writers have to
+#: wait: mostly some milliseconds, now and then as long as the disk likes. A long log costs readers nothing,
+#: for what has been brought in they read from the file.
+_LONG_LOG = 32_000
 
 
 class Checkpoints:
