@@ -54,6 +54,17 @@ class CheckSeen(msgspec.Struct, frozen=True):
     usual: float
 
 
+class DataSeen(msgspec.Struct, frozen=True):
+    """Measured data: the changed data itself (``direct``), or the first version with the change in it of a
+    line that leads to the failure. ``out`` says which of its statistics are out of line, empty where none
+    is; ``usual``: how often some of its line are."""
+
+    name: str
+    out: str
+    direct: bool
+    usual: float
+
+
 class Setting(msgspec.Struct, frozen=True):
     """A parameter or configuration value that changed. ``seen``: whether this value was used before;
     ``steady``: whether the last few before the change all had the same."""
@@ -87,6 +98,7 @@ class Signals(msgspec.Struct, frozen=True, kw_only=True):
     others: Sequence[Exposure] = ()
     runs: Sequence[RunSeen] = ()
     checks: Sequence[CheckSeen] = ()
+    measured: Sequence[DataSeen] = ()
     size: float | None = None
     spread: float = 1.1
     settings: Sequence[Setting] | None = None

@@ -16,6 +16,7 @@ from app.answers.cause_delays import elsewhere, here
 from app.answers.cause_evidence import (
     DAY,
     CheckSeen,
+    DataSeen,
     RunSeen,
     Setting,
     Signals,
@@ -67,6 +68,10 @@ _ONSET, _STAY, _UNLIKE = 0.08, 0.6, 0.7
 _RAN_WELL = -0.6
 #: That a check of a bad thing itself fails, and one of what was made from it; how much each counts.
 _CHECK_FAILS, _LATER_FAILS, _DIRECT, _LATER = 0.75, 0.4, 0.8, 0.35
+#: That statistics of bad data are out of line, and those of what was made from it; how often some are at
+#: least, as much goes wrong at once; how much each counts.
+_OUT, _LATER_OUT, _OUT_USUAL = 0.65, 0.5, 0.1
+_OUT_DIRECT, _OUT_LATER = 0.8, 0.7
 #: That the size of bad data is out of line, and of good data.
 _SIZE_BAD, _SIZE_GOOD = 0.35, 0.03
 #: A value that changed: after four that were the same, else; and each time it was halved or doubled.
@@ -87,6 +92,7 @@ def weigh(signals: Signals) -> list[Weight]:
     found += elsewhere(signals.others, signals.serving, _FAILED_TOO, _WENT_WELL)
     found += _runs(signals)
     found += _checks(signals.checks)
+    found += _measured(signals.measured)
     found += _size(signals)
     found += _settings(signals)
     found += _code(signals)
@@ -239,6 +245,30 @@ def _checks(checks: Sequence[CheckSeen]) -> list[Weight]:
         if len(bad) > 1:
             text += f", and {len(bad) - 1} more"
         found.append(Weight("check", (_DIRECT if direct else _LATER) * capped(ratio, _MOST), text))
+    return found
+
+
+def _measured(measured: Sequence[DataSeen]) -> list[Weight]:
+    """What statistics of the data itself say, and those of what was made from it."""
+    found = []
+    for direct in (True, False):
+        kept = (each for each in measured if each.direct is direct)
+        of = sorted(kept, key=lambda each: (each.name, each.out))
+        if not of:
+            continue
+        shows = _OUT if direct else _LATER_OUT
+        ratio = 0.0
+        for each in of:
+            usual = min(0.6, max(_OUT_USUAL, each.usual))
+            ratio += math.log((shows + (1 - shows) * usual) / usual if each.out else 1 - shows)
+        out = next((each for each in of if each.out), None)
+        text = "its statistics" if direct else "statistics of what was made from it"
+        if out is None:
+            text += " are as usual"
+        else:
+            text += f" are out of line: {out.out}" if direct else f" are out of line: {out.name}: {out.out}"
+        much = _OUT_DIRECT if direct else _OUT_LATER
+        found.append(Weight("statistics", much * capped(ratio, _MOST), text))
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.answers import judged
 from app.answers.cause_code import is_trivial
-from app.answers.cause_evidence import CheckSeen, Exposure, RunSeen, Setting, Signals
+from app.answers.cause_evidence import CheckSeen, DataSeen, Exposure, RunSeen, Setting, Signals
 from app.answers.cause_graph import Link, arrivals, certainty, nodes_of, read, way
 from app.answers.cause_history import RunHistory, check_failed, check_rates, groups_of, size_of
 from app.answers.cause_places import Places
@@ -23,6 +23,7 @@ from app.answers.cause_pool import (
     way_from_commit,
 )
 from app.answers.cause_similar import roles_of_similar
+from app.answers.cause_statistics import StatisticsHistory, in_words
 from app.answers.last_good import SIBLINGS, LastGood, Stay, along, stays_of, time_of, troubles_of
 from app.answers.outcomes import BAD
 from app.lineage.differences import NOISE, of_properties
@@ -91,7 +92,8 @@ class Reader:
         }  # what else of their groups was checked tells how often such checks fail
         runs = [*of.get(K.RUN, ()), *of.get(K.JOB_RUN, ())]
         models = [h for h in self.pool.candidates if kinds.get(h) is K.MODEL_VERSION]
-        wanted = {*runs, *data, *models, *(h for h in checked if kinds.get(h) is K.DATASET_VERSION)}
+        ours = [h for h in of.get(K.DATASET_VERSION, ()) if h in checked or h in self.pool.nodes]
+        wanted = {*runs, *data, *models, *ours}
         self.groups = groups_of(store, wanted, self.at, known_at, spaces)
         above = sorted({parent for each in self.groups.parents.values() for parent in each})
         labels = store.labels(above, known_at=known_at)
@@ -115,11 +117,18 @@ class Reader:
     ) -> None:
         kin = [m for each in self.groups.members.values() for m in each[-SIBLINGS:]]
         of_kin = along(store, kin, Direction.DOWNSTREAM, E.CHECKED_BY, known_at, spaces)
-        made = {step.dst for step, _ in of_kin} | set(reached)
-        checks = nodes_of(store, made, known_at, spaces)
+        of = {(step.src, step.dst) for step, _ in of_kin}
+        of |= {(link.src, check) for check in reached for link in self.region.into.get(check, ())}
+        checks = nodes_of(store, {check for _, check in of}, known_at, spaces)
         before = {h: c for h, c in checks.items() if (time_of(c) or 0) <= self.at}
         self.checks = {h: before[h] for h in reached if h in before}
         self.rates = check_rates(list(before.values()))
+        measured: dict[int, list[Node]] = {}
+        for thing, check in sorted(of):
+            # What was measured of a segment does not speak of the whole.
+            if check in before and before[check].properties.get("segment") is None:
+                measured.setdefault(thing, []).append(before[check])
+        self.statistics = StatisticsHistory(self.groups, measured, self.at)
 
     # --- one candidate -------------------------------------------------------------------------------
 
@@ -145,6 +154,7 @@ class Reader:
             others=others,
             runs=self._runs(reached, handle),
             checks=self._checks(reached, handle),
+            measured=self._measured(reached, handle),
             size=None if size is None else size[0],
             spread=1.1 if size is None else size[1],
             settings=self._settings(node),
@@ -246,6 +256,22 @@ class Reader:
             usual = (bad - failed + 0.5) / (max(all_of - 1, 0) + 10)
             direct = any(link.src == handle for link in self.region.into.get(other, ()))
             seen.append(CheckSeen(check.name, failed, direct, usual))
+        return seen
+
+    def _measured(self, reached: dict[int, Micros], handle: int) -> list[DataSeen]:
+        """The data itself, and of each line that leads to the failure the first version with the change.
+        What else was made from it says next to nothing: other faults are in it."""
+        lines = {min(self.groups.parents[h]) for h in self.pool.paths if self.statistics.out(h) is not None}
+        firsts: dict[int, int] = {}
+        for other in sorted(reached, key=lambda h: (reached[h], h)):
+            if other != handle and self.statistics.out(other) is not None:
+                firsts.setdefault(min(self.groups.parents[other]), other)
+        seen = []
+        for other in (handle, *(first for line, first in firsts.items() if line in lines)):
+            out = self.statistics.out(other)
+            if out is not None:
+                name, usual = self.groups.nodes[other].name, self.statistics.usual(other)
+                seen.append(DataSeen(name, in_words(out), other == handle, usual))
         return seen
 
     def _settings(self, node: Node) -> list[Setting] | None:

@@ -128,8 +128,20 @@ with open(told["root"] + "/users.constraints.json", "w") as file:
 print(view.to_pandas().to_json())
 """
 
+_PROFILES = """
+import json, sys
+from datetime import datetime
+import pandas as pd, whylogs as why
 
-def _run(name: str, script: str, told: dict[str, Any]) -> str:
+for told in json.loads(sys.argv[1]):
+    results = why.log(pd.read_csv(told["table"]), dataset_timestamp=datetime.fromisoformat(told["at"]))
+    for key, value in told["metadata"].items():
+        results.metadata[key] = value
+    results.writer("local").option(base_dir=told["root"]).write(dest=told["name"])
+"""
+
+
+def _run(name: str, script: str, told: dict[str, Any] | list[dict[str, Any]]) -> str:
     done = subprocess.run(
         [str(tool(name) / "python"), "-W", "ignore", "-c", script, json.dumps(told)],
         env={**os.environ, "GX_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1", "WHYLOGS_NO_ANALYTICS": "1"},
@@ -160,3 +172,9 @@ def whylogs(root: Path, at: str, rows: Any, metadata: dict[str, str]) -> dict[st
     said = _run("whylogs", _WHYLOGS, {"root": str(root), "at": at, "rows": rows, "metadata": metadata})
     view: dict[str, dict[str, Any]] = json.loads(said.splitlines()[-1])
     return view
+
+
+def profiles(root: Path, *tables: dict[str, Any]) -> None:
+    """A profile of each of these: ``table`` (a CSV file), ``at``, ``name`` of the profile, ``metadata``."""
+    root.mkdir(parents=True)
+    _run("whylogs", _PROFILES, [{"root": str(root), **each} for each in tables])

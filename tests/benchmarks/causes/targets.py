@@ -12,6 +12,10 @@ FRESH = tuple(range(201, 221))
 #: When the scoring was revised again, the totals of both and their figures by sort had been seen; of these
 #: nothing. Run once.
 UNSEEN = tuple(range(301, 321))
+#: When statistics of data came to count: looked at after a first attempt, so that the second was tuned on
+#: them as well; and those of which nothing was seen, run once.
+ALSO_TUNED = tuple(range(401, 421))
+UNTOUCHED = tuple(range(501, 521))
 
 #: Incidents that are scored per organisation: 500 in all.
 INCIDENTS = 25

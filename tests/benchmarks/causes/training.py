@@ -9,6 +9,7 @@ from graph_schema.edges import EdgeKind
 from graph_schema.kinds import NodeKind
 from graph_schema.times import format_time
 from tests.benchmarks.causes.code import LOCKED, Edit, edit
+from tests.benchmarks.causes.profiles import Profiles
 from tests.benchmarks.causes.releases import Releases
 from tests.benchmarks.causes.things import DAY, HOUR, MINUTE, Fault, Sort, Thing, digest, named
 from tests.benchmarks.causes.world import Data, Repo, Service, World, job_run_id, run_id
@@ -28,6 +29,7 @@ class Training:
         self.world, self.services, self.releases, self.pipeline = world, services, releases, pipeline
         self.repos = {service.repo.name: service.repo for service in services}
         self.runtimes = {name: world.runtime(name) for name in self.repos}
+        self.profiles = Profiles(world)
         self.bases: dict[str, Thing] = {}
         for name in ("base0", "base1", "base2"):
             self._new_base(name)
@@ -71,9 +73,11 @@ class Training:
             inputs.append((E.INTRODUCED, self._data_commit(data)))
         made = world.make(K.DATASET_VERSION, id, "data", properties, inputs, fault, claims)
         data.version = made
+        failed = None
         if data.checked:
             failed = dice.random() < (_SEEN if fault is not None else data.flaky)
             self._check_soon(made, f"expectations {data.name}", failed)
+        self.profiles.measure(made, data.name, failed, None if fault is None else fault.number)
         if is_lookup:
             self.releases.refreshed(data)
         world.later(world.wait(data.every), lambda: self.extract(data, is_lookup))
@@ -187,6 +191,8 @@ class Training:
             )
             failed = dice.random() < (_SEEN_LATER if suffers else 0.02)
             self._check_soon(service.features, f"expectations features_{service.name}", failed)
+        name = f"features_{service.name}"
+        self.profiles.measure(service.features, name, None, None if fault is None else fault.number)
 
     def _run(self, service: Service, purpose: str) -> Thing:
         """A run that trains on what there is now, and says how good it became."""

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from app.store.sqlite import SqliteStore
 from graph_schema.kinds import NodeKind
 from graph_schema.values import Filter, FilterOp
-from tests.benchmarks.causes.organisation import FOUND_AFTER, failures, found, organisation, scored
+from tests.benchmarks.causes.organisation import FOUND_AFTER, SERVICES, failures, found, organisation, scored
+from tests.benchmarks.causes.profiles import Profiles
 from tests.benchmarks.causes.scoring import one, prepare, score_as_found
-from tests.benchmarks.causes.targets import FRESH, INCIDENTS, SCORED, TUNING, UNSEEN
+from tests.benchmarks.causes.targets import (
+    ALSO_TUNED,
+    FRESH,
+    INCIDENTS,
+    SCORED,
+    TUNING,
+    UNSEEN,
+    UNTOUCHED,
+)
 
 
 def test_a_seed_gives_one_organisation() -> None:
@@ -22,10 +33,10 @@ def test_a_seed_gives_one_organisation() -> None:
 
 
 def test_what_is_scored_was_not_tuned_on() -> None:
-    reported = [*SCORED, *FRESH, *UNSEEN]
-    assert not set(TUNING) & set(reported)
+    reported = [*SCORED, *FRESH, *UNSEEN, *UNTOUCHED]
+    assert not {*TUNING, *ALSO_TUNED} & set(reported)
     assert len(reported) == len(set(reported))
-    assert all(len(seeds) * INCIDENTS == 500 for seeds in (SCORED, FRESH, UNSEEN))
+    assert all(len(seeds) * INCIDENTS == 500 for seeds in (SCORED, FRESH, UNSEEN, UNTOUCHED))
 
 
 def test_what_people_find_later_changes_nothing_else() -> None:
@@ -51,6 +62,21 @@ def test_commits_and_runs_say_where_code_lies_as_far_as_tools_do() -> None:
     assert 0.5 < told < 0.99, "notebooks say nothing of where they lie"
     faults = [each for each in made.faults if each.files]
     assert any(each.service is None for each in faults) and any(each.service for each in faults)
+
+
+def test_half_of_the_data_is_profiled_and_nothing_else_depends_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = organisation(1)
+    profiles = [each for each in made.things if "columnStatistics" in each.properties]
+    names = {each.properties["name"] for each in profiles}
+    versions = {each.id for each in made.things if each.kind is NodeKind.DATASET_VERSION}
+
+    assert 0.3 < len(names) / (SERVICES + 14) < 0.7
+    assert all(each.inputs[0][1] in versions and not each.carries for each in profiles)
+
+    monkeypatch.setattr(Profiles, "measure", lambda *given: None)
+    without = organisation(1)
+    assert without.incidents == made.incidents and without.faults == made.faults
+    assert without.things == [each for each in made.things if "columnStatistics" not in each.properties]
 
 
 def test_every_cause_that_is_named_can_be_proven(tmp_path: Path) -> None:

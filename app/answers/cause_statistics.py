@@ -1,0 +1,198 @@
+"""Which statistics of data are out of line with those of the versions before: of columns, and of rows. Pure.
+
+A value is out of line where it lies outside of all that was there before, by half of their range again, and
+further from their median than six of their deviations. Both, as statistics of data have heavy tails, and a
+deviation of a few values is small by chance. It has to matter, too: a mean that moved by less than a tenth of
+the standard deviation does not. And it has to be news: not what the version before had come near to already.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from app.answers.cause_history import Groups
+from app.answers.last_good import time_of
+from graph_schema.kinds import NodeKind
+from graph_schema.times import Micros
+from graph_schema.values import Node
+from graph_schema.wording import counted
+
+#: Earlier versions that one is compared with, at most, and at least for a number.
+_COMPARED, _LEAST = 20, 4
+_MAD_TO_SIGMA = 1.4826
+#: Further than so many deviations, and than so much of the range beyond it.
+_DEVIATIONS, _BEYOND = 6.0, 0.5
+#: As far from the version before as this part of how far from the usual.
+_NEWS = 0.5
+#: What matters at least: of a share of all values, of a value in standard deviations, else as a part of it.
+_LEAST_SHARE, _LEAST_EFFECT, _LEAST_PART = 0.01, 0.1, 0.02
+#: Statistics that say where the values lie, in their own unit.
+_PLACES = frozenset({"mean", "median", "q05", "q25", "q75", "q95"})
+_SPREAD = "stddev"
+#: Statistics that grow with the rows, and by how many values they are shares.
+_COUNTS = frozenset({"nulls", "nans", "infs", "integral", "fractional", "boolean", "string", "object"})
+_ALL, _SUM = "count", "sum"
+#: What is missing, however it is spelled: whylogs tells texts that are none as not a number.
+_SHARE_OF = {"nulls": "nullFraction"}
+_SHARES = frozenset({"nullFraction", "nonNullFraction", "distinctFraction"})
+ROWS = ("", "rows")
+
+
+class Profile(NamedTuple):
+    """What was measured of a data version: values by column and statistic (``ROWS`` for its rows), and the
+    type of each column, where its columns are known ("" where a type is not)."""
+
+    values: Mapping[tuple[str, str], float]
+    types: Mapping[str, str]
+
+
+class StatisticsHistory:
+    """Says of data versions whether their statistics are out of line with those of their group before them.
+    ``measured`` are the checks of each version."""
+
+    def __init__(self, groups: Groups, measured: Mapping[int, Sequence[Node]], at: Micros) -> None:
+        self._groups = groups
+        self._profiles: dict[int, tuple[Micros, Profile]] = {}
+        self._out: dict[int, list[str] | None] = {}
+        for handle, node in groups.nodes.items():
+            when = time_of(node)
+            if node.kind is not NodeKind.DATASET_VERSION or when is None or when > at:
+                continue
+            checks = sorted(measured.get(handle, ()), key=lambda check: (time_of(check) or 0, check.id))
+            profile = profile_of([check.properties for check in checks], node.properties)
+            if profile is not None:
+                self._profiles[handle] = (when, profile)
+
+    def out(self, version: int) -> list[str] | None:
+        """What is out of line, the furthest first; None where that cannot be told."""
+        if version not in self._out:
+            found = None
+            if version in self._profiles:
+                when, own = self._profiles[version]
+                before = sorted(
+                    (self._profiles[each] for each in self._kin(version) if self._profiles[each][0] < when),
+                    key=lambda pair: pair[0],
+                )
+                found = out_of_line(own, [profile for _, profile in before])
+            self._out[version] = found
+        return self._out[version]
+
+    def usual(self, version: int) -> float:
+        """How often versions of its group are out of line, itself aside; one of twenty is assumed before."""
+        told = [out for each in self._kin(version) if (out := self.out(each)) is not None]
+        return (sum(bool(out) for out in told) + 0.5) / (len(told) + 10)
+
+    def _kin(self, version: int) -> list[int]:
+        kin = {m for parent in self._groups.parents.get(version, ()) for m in self._groups.members[parent]}
+        return [each for each in kin if each != version and each in self._profiles]
+
+
+def profile_of(measured: Sequence[Mapping[str, Any]], stated: Mapping[str, Any]) -> Profile | None:
+    """From the properties of checks that measured a version, in the order of time, and those of the version
+    itself; None where nothing is known."""
+    values: dict[tuple[str, str], float] = {}
+    rows = _number(stated.get("rows"))
+    for check in measured:
+        metrics = check.get("metrics")
+        if isinstance(metrics, Mapping):
+            rows = _number(metrics.get("rowCount")) or rows
+        columns = check.get("columnStatistics")
+        for column, told in (columns if isinstance(columns, Mapping) else {}).items():
+            if isinstance(told, Mapping):
+                values.update({(str(column), stat): value for stat, value in _comparable(told)})
+    if rows is not None:
+        values[ROWS] = rows
+    types = {
+        str(each["name"]): str(each.get("type") or "")
+        for each in stated.get("columns") or ()
+        if isinstance(each, Mapping) and each.get("name")
+    }
+    return Profile(values, types) if values or types else None
+
+
+def _comparable(told: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """The statistics that do not grow with the rows: counts become shares of all values."""
+    whole = _number(told.get(_ALL))
+    found = []
+    for stat, given in told.items():
+        value = _number(given)
+        if value is None or stat in (_ALL, _SUM):
+            continue
+        if stat not in _COUNTS:
+            found.append((stat, value))
+        elif whole:
+            found.append((_SHARE_OF.get(stat, stat), value / whole))
+    return list(dict(found).items())
+
+
+def out_of_line(own: Profile, before: Sequence[Profile]) -> list[str] | None:
+    """Sentences on what is out of line, the furthest first; None where there is too little to compare with.
+    ``before`` are the profiles of earlier versions, in the order of time."""
+    earlier = before[-_COMPARED:]
+    told = False
+    found: list[tuple[float, str]] = []
+    for (column, stat), value in own.values.items():
+        values = [each.values[column, stat] for each in earlier if (column, stat) in each.values]
+        if len(values) < _LEAST:
+            continue
+        told = True
+        spreads = [each.values[column, _SPREAD] for each in earlier if (column, _SPREAD) in each.values]
+        far = _distance(value, values, _least(stat, statistics.median(values), spreads))
+        if far is not None:
+            name = f"{column}: {stat}" if column else stat
+            found.append((far, f"{name} {value:.3g}, usually {statistics.median(values):.3g}"))
+    known = [each.types for each in earlier if each.types]
+    if own.types and known:
+        told = True
+        found += [(float("inf"), text) for text in _columns(own.types, known)]
+    found.sort(key=lambda pair: (-pair[0], pair[1]))
+    return [text for _, text in found] if told else None
+
+
+def _least(stat: str, middle: float, spreads: Sequence[float]) -> float:
+    """By how much a value has to differ to matter. ``spreads``: standard deviations of the column before."""
+    if stat in _SHARES or stat in _COUNTS:
+        return _LEAST_SHARE
+    if stat in _PLACES and spreads:
+        return _LEAST_EFFECT * statistics.median(spreads)
+    return (_LEAST_EFFECT if stat == _SPREAD else _LEAST_PART) * abs(middle)
+
+
+def _distance(value: float, values: Sequence[float], least: float) -> float | None:
+    """By how many deviations a value is out of line; None where it is not, or was before."""
+    middle = statistics.median(values)
+    if abs(value - values[-1]) <= _NEWS * abs(value - middle):
+        return None
+    low, high = min(values), max(values)
+    margin = max(_BEYOND * (high - low), least)
+    if low - margin <= value <= high + margin:
+        return None
+    deviation = _MAD_TO_SIGMA * statistics.median(abs(each - middle) for each in values)
+    far = abs(value - middle) / max(deviation, least / _DEVIATIONS, 1e-12)
+    return far if far > _DEVIATIONS else None
+
+
+def _columns(own: Mapping[str, str], known: Sequence[Mapping[str, str]]) -> list[str]:
+    """Columns that all of the last versions had and this one has not, or with another type."""
+    last = known[-_LEAST:]
+    always = [name for name in last[-1] if all(name in each for each in last)]
+    found = [f"column {name} is gone" for name in always if name not in own]
+    for name in always:
+        types = {each[name] for each in last}
+        if own.get(name) and len(types) == 1 and own[name] not in types and "" not in types:
+            found.append(f"column {name} is {own[name]}, was {types.pop()}")
+    return found
+
+
+def in_words(found: Sequence[str]) -> str:
+    """The furthest two, and how many more."""
+    text = "; ".join(found[:2])
+    return text if len(found) <= 2 else f"{text}, and {counted(len(found) - 2, 'more', 'more')}"
+
+
+def _number(given: object) -> float | None:
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        return None
+    return float(given) if abs(given) < float("inf") else None
