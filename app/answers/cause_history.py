@@ -27,7 +27,8 @@ _COMPARED, _LEAST = 20, 3
 _DEVIATIONS = 3.0
 #: Worse by more than this many median deviations, and by more than this share of the value.
 _WORSE, _TOLERANCE = 2.5, 0.02
-_MAD_TO_SIGMA = 1.4826
+#: From a median absolute deviation to a standard deviation, of values that are normally distributed.
+MAD_TO_SIGMA = 1.4826
 #: The share of earlier values that is taken for good, and how much less than all of them these vary.
 _BETTER, _HALF = 0.5, 1.6
 #: A number that was halved or doubled makes settings unlike others.
@@ -218,7 +219,7 @@ def _well(values: Sequence[float], higher: bool) -> tuple[float, float]:
     """Middle and spread of the better part of some values: what went badly before sets no standard."""
     better = sorted(values, reverse=higher)[: max(_LEAST, round(_BETTER * len(values)))]
     middle = statistics.median(better)
-    return middle, _HALF * _MAD_TO_SIGMA * statistics.median(abs(v - middle) for v in better)
+    return middle, _HALF * MAD_TO_SIGMA * statistics.median(abs(v - middle) for v in better)
 
 
 def numbers(given: object) -> dict[str, float]:
@@ -253,7 +254,7 @@ def size_of(version: Node, siblings: Iterable[Node]) -> tuple[float, float] | No
     if len(sizes) < _LEAST:
         return own / sizes[-1], 1.5
     usual = statistics.median(sizes[-7:])
-    spread = _MAD_TO_SIGMA * statistics.median(abs(math.log(size / usual)) for size in sizes)
+    spread = MAD_TO_SIGMA * statistics.median(abs(math.log(size / usual)) for size in sizes)
     return own / usual, math.exp(min(_DEVIATIONS * spread, 2.0))
 
 

@@ -238,7 +238,7 @@ def _checks(checks: Sequence[CheckSeen]) -> list[Weight]:
         ratio = 0.0
         for each in of:
             usual = min(0.6, max(0.02, each.usual))
-            ratio += math.log((fails + (1 - fails) * usual) / usual if each.failed else 1 - fails)
+            ratio += _told(each.failed, fails, usual)
         bad = [each.name for each in of if each.failed]
         what = "of it" if direct else "on the way from it"
         text = f"failed check {what}: {bad[0]}" if bad else f"{counted(len(of), 'check')} {what} passed"
@@ -246,6 +246,11 @@ def _checks(checks: Sequence[CheckSeen]) -> list[Weight]:
             text += f", and {len(bad) - 1} more"
         found.append(Weight("check", (_DIRECT if direct else _LATER) * capped(ratio, _MOST), text))
     return found
+
+
+def _told(bad: bool, shows: float, usual: float) -> float:
+    """What one finding says: bad things have it so often (``shows``), all else as often as is usual."""
+    return math.log((shows + (1 - shows) * usual) / usual if bad else 1 - shows)
 
 
 def _measured(measured: Sequence[DataSeen]) -> list[Weight]:
@@ -260,7 +265,7 @@ def _measured(measured: Sequence[DataSeen]) -> list[Weight]:
         ratio = 0.0
         for each in of:
             usual = min(0.6, max(_OUT_USUAL, each.usual))
-            ratio += math.log((shows + (1 - shows) * usual) / usual if each.out else 1 - shows)
+            ratio += _told(bool(each.out), shows, usual)
         out = next((each for each in of if each.out), None)
         text = "its statistics" if direct else "statistics of what was made from it"
         if out is None:

@@ -129,6 +129,8 @@ class Reader:
             if check in before and before[check].properties.get("segment") is None:
                 measured.setdefault(thing, []).append(before[check])
         self.statistics = StatisticsHistory(self.groups, measured, self.at)
+        # What else was made from a change says next to nothing of it: other faults are in it.
+        self._leading = self.statistics.lines(self.pool.paths)
 
     # --- one candidate -------------------------------------------------------------------------------
 
@@ -259,15 +261,13 @@ class Reader:
         return seen
 
     def _measured(self, reached: dict[int, Micros], handle: int) -> list[DataSeen]:
-        """The data itself, and of each line that leads to the failure the first version with the change.
-        What else was made from it says next to nothing: other faults are in it."""
-        lines = {min(self.groups.parents[h]) for h in self.pool.paths if self.statistics.out(h) is not None}
+        """The data itself, and of each line that leads to the failure the first version with the change."""
         firsts: dict[int, int] = {}
-        for other in sorted(reached, key=lambda h: (reached[h], h)):
-            if other != handle and self.statistics.out(other) is not None:
-                firsts.setdefault(min(self.groups.parents[other]), other)
+        made = [h for h in self._leading if h in reached and h != handle]
+        for other in sorted(made, key=lambda h: (reached[h], h)):
+            firsts.setdefault(self._leading[other], other)
         seen = []
-        for other in (handle, *(first for line, first in firsts.items() if line in lines)):
+        for other in (handle, *firsts.values()):
             out = self.statistics.out(other)
             if out is not None:
                 name, usual = self.groups.nodes[other].name, self.statistics.usual(other)

@@ -9,10 +9,10 @@ the standard deviation does not. And it has to be news: not what the version bef
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from app.answers.cause_history import Groups
+from app.answers.cause_history import MAD_TO_SIGMA, Groups, numbers
 from app.answers.last_good import time_of
 from graph_schema.kinds import NodeKind
 from graph_schema.times import Micros
@@ -21,7 +21,6 @@ from graph_schema.wording import counted
 
 #: Earlier versions that one is compared with, at most, and at least for a number.
 _COMPARED, _LEAST = 20, 4
-_MAD_TO_SIGMA = 1.4826
 #: Further than so many deviations, and than so much of the range beyond it.
 _DEVIATIONS, _BEYOND = 6.0, 0.5
 #: As far from the version before as this part of how far from the usual.
@@ -31,11 +30,10 @@ _LEAST_SHARE, _LEAST_EFFECT, _LEAST_PART = 0.01, 0.1, 0.02
 #: Statistics that say where the values lie, in their own unit.
 _PLACES = frozenset({"mean", "median", "q05", "q25", "q75", "q95"})
 _SPREAD = "stddev"
-#: Statistics that grow with the rows, and by how many values they are shares.
-_COUNTS = frozenset({"nulls", "nans", "infs", "integral", "fractional", "boolean", "string", "object"})
-_ALL, _SUM = "count", "sum"
-#: What is missing, however it is spelled: whylogs tells texts that are none as not a number.
-_SHARE_OF = {"nulls": "nullFraction"}
+#: Numbers of values, which are compared as shares of ``count``.
+_COUNTS = frozenset({"nans", "infs", "integral", "fractional", "boolean", "string", "object"})
+#: What grows with the rows and is told as a share, too, or says nothing else.
+_GROWING = frozenset({"count", "sum", "nulls"})
 _SHARES = frozenset({"nullFraction", "nonNullFraction", "distinctFraction"})
 ROWS = ("", "rows")
 
@@ -84,6 +82,12 @@ class StatisticsHistory:
         told = [out for each in self._kin(version) if (out := self.out(each)) is not None]
         return (sum(bool(out) for out in told) + 0.5) / (len(told) + 10)
 
+    def lines(self, leading: Collection[int]) -> dict[int, int]:
+        """The line (what they belong to) of each version that says something, of the lines of these."""
+        line = {h: min(self._groups.parents[h]) for h in self._profiles if self._groups.parents.get(h)}
+        wanted = {line[h] for h in leading if h in line and self.out(h) is not None}
+        return {h: of for h, of in line.items() if of in wanted and self.out(h) is not None}
+
     def _kin(self, version: int) -> list[int]:
         kin = {m for parent in self._groups.parents.get(version, ()) for m in self._groups.members[parent]}
         return [each for each in kin if each != version and each in self._profiles]
@@ -93,15 +97,13 @@ def profile_of(measured: Sequence[Mapping[str, Any]], stated: Mapping[str, Any])
     """From the properties of checks that measured a version, in the order of time, and those of the version
     itself; None where nothing is known."""
     values: dict[tuple[str, str], float] = {}
-    rows = _number(stated.get("rows"))
+    rows = numbers(stated).get("rows")
     for check in measured:
-        metrics = check.get("metrics")
-        if isinstance(metrics, Mapping):
-            rows = _number(metrics.get("rowCount")) or rows
+        rows = numbers(check.get("metrics")).get("rowCount", rows)
         columns = check.get("columnStatistics")
         for column, told in (columns if isinstance(columns, Mapping) else {}).items():
             if isinstance(told, Mapping):
-                values.update({(str(column), stat): value for stat, value in _comparable(told)})
+                values.update({(str(column), stat): value for stat, value in _comparable(told).items()})
     if rows is not None:
         values[ROWS] = rows
     types = {
@@ -112,19 +114,12 @@ def profile_of(measured: Sequence[Mapping[str, Any]], stated: Mapping[str, Any])
     return Profile(values, types) if values or types else None
 
 
-def _comparable(told: Mapping[str, Any]) -> list[tuple[str, float]]:
-    """The statistics that do not grow with the rows: counts become shares of all values."""
-    whole = _number(told.get(_ALL))
-    found = []
-    for stat, given in told.items():
-        value = _number(given)
-        if value is None or stat in (_ALL, _SUM):
-            continue
-        if stat not in _COUNTS:
-            found.append((stat, value))
-        elif whole:
-            found.append((_SHARE_OF.get(stat, stat), value / whole))
-    return list(dict(found).items())
+def _comparable(told: Mapping[str, Any]) -> dict[str, float]:
+    """The statistics of a column that do not grow with the rows."""
+    values = numbers(told)
+    whole = values.get("count")
+    found = {stat: value for stat, value in values.items() if stat not in _COUNTS | _GROWING}
+    return found | {stat: values[stat] / whole for stat in _COUNTS & values.keys() if whole}
 
 
 def out_of_line(own: Profile, before: Sequence[Profile]) -> list[str] | None:
@@ -138,6 +133,10 @@ def out_of_line(own: Profile, before: Sequence[Profile]) -> list[str] | None:
         if len(values) < _LEAST:
             continue
         told = True
+        low, high = min(values), max(values)
+        beyond = _BEYOND * (high - low)
+        if low - beyond <= value <= high + beyond:
+            continue  # Before any median: nearly all values of a wide table end here.
         spreads = [each.values[column, _SPREAD] for each in earlier if (column, _SPREAD) in each.values]
         far = _distance(value, values, _least(stat, statistics.median(values), spreads))
         if far is not None:
@@ -165,11 +164,9 @@ def _distance(value: float, values: Sequence[float], least: float) -> float | No
     middle = statistics.median(values)
     if abs(value - values[-1]) <= _NEWS * abs(value - middle):
         return None
-    low, high = min(values), max(values)
-    margin = max(_BEYOND * (high - low), least)
-    if low - margin <= value <= high + margin:
+    if min(values) - least <= value <= max(values) + least:
         return None
-    deviation = _MAD_TO_SIGMA * statistics.median(abs(each - middle) for each in values)
+    deviation = MAD_TO_SIGMA * statistics.median(abs(each - middle) for each in values)
     far = abs(value - middle) / max(deviation, least / _DEVIATIONS, 1e-12)
     return far if far > _DEVIATIONS else None
 
@@ -190,9 +187,3 @@ def in_words(found: Sequence[str]) -> str:
     """The furthest two, and how many more."""
     text = "; ".join(found[:2])
     return text if len(found) <= 2 else f"{text}, and {counted(len(found) - 2, 'more', 'more')}"
-
-
-def _number(given: object) -> float | None:
-    if isinstance(given, bool) or not isinstance(given, int | float):
-        return None
-    return float(given) if abs(given) < float("inf") else None

@@ -64,6 +64,15 @@ def test_counts_are_shares_of_the_rows() -> None:
     assert found == ["age: string 1, usually 0"]
 
 
+def test_a_table_without_a_row_is_out_of_line() -> None:
+    before = [Profile({ROWS: float(1000 + n)}, {}) for n in range(6)]
+
+    empty = profile_of([{"metrics": {"rowCount": 0}}], {"rows": 1003})
+
+    assert empty is not None and empty.values == {ROWS: 0.0}, "what was counted goes before what was told"
+    assert out_of_line(empty, before) == ["rows 0, usually 1e+03"]
+
+
 def test_a_column_that_is_gone_or_of_another_type_is_told() -> None:
     def stated(**types: str) -> Profile:
         profile = profile_of([], {"columns": [{"name": n, "type": t} for n, t in types.items()], "rows": 5})
