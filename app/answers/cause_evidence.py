@@ -76,6 +76,18 @@ class Setting(msgspec.Struct, frozen=True):
     steady: bool = False
 
 
+class Named(msgspec.Struct, frozen=True):
+    """What the failure's own words say of a change. ``sort``: by what it may be named (files, message, data,
+    runtime, setting);
+    ``level``: 2 they name what changed, 1 what may have, 0 what others of the sort have. ``usual``: the share
+    of those that are on this level, itself aside, 0 to 1."""
+
+    sort: str
+    level: int
+    usual: float
+    text: str
+
+
 class Signals(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one change. ``sort`` is a key of ``PRIORS``; ``serving``: it takes effect where models
     are served; ``changed``: whether the last good state did without it (None: there is none to compare with);
@@ -87,7 +99,7 @@ class Signals(msgspec.Struct, frozen=True, kw_only=True):
     ``familiar`` that a confirmed cause touched such a file.
     ``upgrade`` is the greatest step of a version in a runtime (2 major, 1 minor, 0 less). ``lift``: how much
     more often such changes were confirmed for such failures; ``alike``: how many failures that read alike had
-    such a cause, each counted by how alike it is.
+    such a cause, each counted by how alike it is. ``named``: the failure is tied to the thing itself.
     """
 
     sort: str
@@ -116,6 +128,7 @@ class Signals(msgspec.Struct, frozen=True, kw_only=True):
     age: float = 0.0
     dated: bool = True
     named: bool = False
+    words: Sequence[Named] = ()
 
 
 class Weight(NamedTuple):

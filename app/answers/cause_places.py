@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from app.answers.cause_code import Place, Touch, entry_of, mends, paths_of, touch, upgrade, words_of
+from app.answers.cause_code import Place, Touch, entry_of, mends, paths_of, touch, words_of
 from app.answers.cause_graph import Region
 from app.answers.cause_pool import Pool
 from app.answers.last_good import time_of
@@ -84,8 +84,8 @@ class Places:
             if link.edge.kind is E.CODE_FOR and link.dst in self._lies
         }
 
-    def upgraded(self, runtime: Node, at: Micros) -> int | None:
-        """The greatest step of a version from the runtime that was used for the like before."""
+    def packages(self, runtime: Node, at: Micros) -> tuple[dict[str, str], dict[str, str]] | None:
+        """The packages of the runtime that was used for the like before, and those of this one."""
         if runtime.kind is not K.RUNTIME:
             return None
         made, used = time_of(runtime) or at, self._used_in(runtime.handle)
@@ -100,7 +100,7 @@ class Places:
         if not mine or not before:
             return None
         last = max(before, key=lambda other: (time_of(other) or 0, other.id))
-        return upgrade(packages_of(last), mine)
+        return packages_of(last), mine
 
     def _used_in(self, runtime: int) -> set[NodeKind]:
         nodes = self._pool.nodes

@@ -17,6 +17,7 @@ from app.answers.cause_evidence import (
     DAY,
     CheckSeen,
     DataSeen,
+    Named,
     RunSeen,
     Setting,
     Signals,
@@ -76,6 +77,16 @@ _OUT_DIRECT, _OUT_LATER = 0.8, 0.7
 _SIZE_BAD, _SIZE_GOOD = 0.35, 0.03
 #: A value that changed: after four that were the same, else; and each time it was halved or doubled.
 _STEADY, _MOVED, _LEAP, _SETTINGS = 1.4, 0.5, 0.9, 1.5
+#: That the failure names a change because it is at fault, on the first and the second level of ``Named``; how
+#: much that counts.
+_NAMES = {
+    "files": (0.25, 0.35),
+    "message": (0.0, 0.15),
+    "data": (0.3, 0.5),
+    "runtime": (0.0, 0.6),
+    "setting": (0.0, 0.3),
+}
+_WORDS = 0.9
 _KIN, _LIFT, _ALIKE = 0.8, 0.4, 0.4
 _MOST = 6.0
 
@@ -97,6 +108,7 @@ def weigh(signals: Signals) -> list[Weight]:
     found += _settings(signals)
     found += _code(signals)
     found += _earlier(signals)
+    found += _words(signals.words)
     if signals.symptom:
         found.append(Weight("symptom", signals.symptom, signals.symptom_text))
     return [each for each in found if abs(each.log_odds) >= 0.005 or each.kind == "kind"]
@@ -166,6 +178,16 @@ def _code(signals: Signals) -> list[Weight]:
     if signals.upgrade is not None:
         text = f"the greatest step of a version in it is a {('small', 'minor', 'major')[signals.upgrade]} one"
         found.append(Weight("packages", _UPGRADED[signals.upgrade], text))
+    return found
+
+
+def _words(named: Sequence[Named]) -> list[Weight]:
+    """What the failure's own words name because of what is at fault, or as they would name it anyway."""
+    found = []
+    for each in named:
+        names = _NAMES[each.sort]
+        because, anyway = names[each.level - 1] if each.level else 0.0, 1 - sum(names)
+        found.append(Weight("words", _WORDS * math.log(because / each.usual + anyway), each.text))
     return found
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from typing import Any
 
 from app.answers import judged
-from app.answers.cause_code import is_trivial
+from app.answers.cause_code import is_trivial, upgrade
 from app.answers.cause_evidence import CheckSeen, DataSeen, Exposure, RunSeen, Setting, Signals
 from app.answers.cause_graph import Link, arrivals, certainty, nodes_of, read, way
 from app.answers.cause_history import RunHistory, check_failed, check_rates, groups_of, size_of
+from app.answers.cause_naming import Naming
 from app.answers.cause_places import Places
 from app.answers.cause_pool import (
     FAILING,
@@ -22,11 +21,13 @@ from app.answers.cause_pool import (
     role_of,
     way_from_commit,
 )
+from app.answers.cause_settings import changed_settings, configuration, parameters
 from app.answers.cause_similar import roles_of_similar
 from app.answers.cause_statistics import StatisticsHistory, in_words
+from app.answers.cause_words import said_in
 from app.answers.last_good import SIBLINGS, LastGood, Stay, along, stays_of, time_of, troubles_of
 from app.answers.outcomes import BAD
-from app.lineage.differences import NOISE, of_properties
+from app.learnings import failures
 from graph_schema.edges import FLOW_KINDS, EdgeKind
 from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore
@@ -43,23 +44,17 @@ _QUALITY = ("score", "drift", "quality", "accuracy", "auc", "conversion", "predi
 #: What such an alert says for data, for what serves, and for what trains, as log-odds.
 _OF_OPERATION = {"data": -0.7, "serving": 0.5, "training": -0.5}
 _OF_QUALITY = {"data": 0.8, "serving": -0.5, "training": 0.4}
-#: Settings that say who did something and why, and change nothing.
-_WHO = re.compile(r"(^|[._])(by|user|author|actor|owner|sender|url|link|description|message|reason|title)$")
-#: So many states before with the same value make it one that is not changed lightly.
-_STEADY = 4
-#: So often was a value used before that it is nothing new; once may have been the same mistake.
-_ROUTINE = 2
-#: Bookkeeping of a deployment that is no configuration.
-_NO_CONFIGURATION = ("environment", "service", "rollback", "status", "labels", "annotations")
 
 
 class Reader:
-    """Everything that is read once for all candidates of one question."""
+    """Everything that is read once for all candidates of one question. ``told`` are the incidents that tell
+    of the failure, or the run itself."""
 
     def __init__(
         self,
         store: GraphStore,
         subject: Node,
+        told: Sequence[Node],
         states: LastGood,
         found: Pool,
         at: Micros,
@@ -80,6 +75,12 @@ class Reader:
         above = {h: [self._titles[g] for g in of] for h, of in self.groups.parents.items()}
         self.code = Places(found, self.region, self._users, above)
         self.judgements = judged.earlier(store, subject, at, known_at, spaces)
+        failed = [state.node for state in states.failing if failures.is_failure(state.node)]
+        # Names first: that of a run is often the file that it starts with, the outermost of all.
+        texts = [*(node.name for node in told), *map(failures.told, (*told, *failed))]
+        said = said_in("\n".join(texts))
+        fresh = {h for h in found.candidates if states.good is None or self._changed(h)}
+        self._naming = Naming(said, found, self.statistics, self._called, self.code, fresh, at)
         self._alike = roles_of_similar(subject, self.judgements.failures, self.judgements.played)
 
     def _read(self, store: GraphStore, known_at: Micros | None, spaces: Spaces) -> None:
@@ -147,6 +148,7 @@ class Reader:
         if node.kind is K.DATASET_VERSION:
             size = size_of(node, self.groups.siblings(handle))
         symptom, text = self._symptom(node, path)
+        settings, packages = self._settings(node), self.code.packages(node, self.at)
         return Signals(
             sort="derived" if derived else node.kind.value,
             serving=self._serves(node, path),
@@ -159,7 +161,7 @@ class Reader:
             measured=self._measured(reached, handle),
             size=None if size is None else size[0],
             spread=1.1 if size is None else size[1],
-            settings=self._settings(node),
+            settings=settings,
             brought=node.kind is K.COMMIT and self._brought(handle),
             confirmed_kin=sum(self.judgements.lines[line] for line in self.lines(handle)),
             lift=self.judgements.lift(self.subject.name, role),
@@ -170,11 +172,15 @@ class Reader:
             touch=near,
             mended=mended,
             familiar=node.kind is K.COMMIT and self.judgements.familiar(node),
-            upgrade=self.code.upgraded(node, self.at),
+            upgrade=None if packages is None else upgrade(*packages),
             age=(self.at - since) / _MICROS,
             dated=time_of(node) is not None,
             named=len(path) == 1 and node.kind is not K.DEPLOYMENT and self.subject.kind is K.INCIDENT,
+            words=self._naming.of(node, settings),
         )
+
+    def _called(self, handle: int) -> list[str]:
+        return [self._titles[parent] for parent in self.groups.parents.get(handle, ())]
 
     def lines(self, handle: int) -> list[str]:
         """What a data or model version is a state of."""
@@ -277,10 +283,10 @@ class Reader:
     def _settings(self, node: Node) -> list[Setting] | None:
         if node.kind is K.DEPLOYMENT:
             before = [state.node for state in self.states.earlier if state.node.kind is K.DEPLOYMENT]
-            return _settings(_configuration(node), [_configuration(each) for each in before])
+            return changed_settings(configuration(node), [configuration(each) for each in before])
         if node.kind is not K.RUN:
             return None
-        mine = _parameters(node)
+        mine = parameters(node)
         when = time_of(node) or self.at
         alike = [
             other
@@ -296,10 +302,10 @@ class Reader:
             # Of another name, but what the last good state came from.
             held = [n for n in self.pool.nodes.values() if n.kind is K.RUN and self._was_good(n)]
             held.sort(key=lambda other: (time_of(other) or 0, other.id), reverse=True)
-        return _settings(mine, [_parameters(other) for other in [*held, *alike][:20]])
+        return changed_settings(mine, [parameters(other) for other in [*held, *alike][:20]])
 
     def _was_good(self, run: Node) -> bool:
-        return bool(self.pool.held.get(run.handle, 0) & GOOD) and _parameters(run) != {}
+        return bool(self.pool.held.get(run.handle, 0) & GOOD) and parameters(run) != {}
 
     def _brought(self, handle: int) -> bool:
         return any(link.edge.kind is E.INTRODUCED for link in self.region.out.get(handle, ()))
@@ -340,32 +346,6 @@ def _fate(stay: Stay, entered: Micros, troubles: Sequence[Micros], at: Micros, p
     if after:
         return Exposure((after[0] - entered) / _MICROS, True, (after[0] - stay.since) / _MICROS, place)
     return Exposure((ended - entered) / _MICROS, False, (ended - stay.since) / _MICROS, place)
-
-
-def _parameters(run: Node) -> dict[str, Any]:
-    held = run.properties.get("params")
-    return {"params": held} if isinstance(held, dict) else {}
-
-
-def _configuration(deployment: Node) -> dict[str, Any]:
-    return {k: v for k, v in deployment.properties.items() if k not in _NO_CONFIGURATION}
-
-
-def _settings(mine: dict[str, Any], before: Sequence[dict[str, Any]]) -> list[Setting] | None:
-    """What differs from the state before, and whether that value was there at some time before."""
-    if not before or not mine:
-        return None
-    found = []
-    for each in of_properties(before[0], mine):
-        if each.weight > NOISE and not _WHO.search(each.path):
-            same = sum(all(d.path != each.path for d in of_properties(other, mine)) for other in before[1:])
-            steady = len(before) >= _STEADY and all(
-                all(d.path != each.path for d in of_properties(other, before[0]))
-                for other in before[:_STEADY]
-            )
-            path = each.path.removeprefix("params.")
-            found.append(Setting(path, each.left, each.right, same >= _ROUTINE, steady))
-    return found
 
 
 def origin(found: Pool, handle: int, at: Micros) -> list[Link]:

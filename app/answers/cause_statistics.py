@@ -38,12 +38,23 @@ _SHARES = frozenset({"nullFraction", "nonNullFraction", "distinctFraction"})
 ROWS = ("", "rows")
 
 
+class Finding(NamedTuple):
+    """Something that is out of line: of which column (of the rows: ""), and what, in words."""
+
+    column: str
+    text: str
+
+
 class Profile(NamedTuple):
     """What was measured of a data version: values by column and statistic (``ROWS`` for its rows), and the
     type of each column, where its columns are known ("" where a type is not)."""
 
     values: Mapping[tuple[str, str], float]
     types: Mapping[str, str]
+
+    def columns(self) -> set[str]:
+        """The columns that are known to be there."""
+        return {column for column, _ in self.values if column} | self.types.keys()
 
 
 class StatisticsHistory:
@@ -53,7 +64,7 @@ class StatisticsHistory:
     def __init__(self, groups: Groups, measured: Mapping[int, Sequence[Node]], at: Micros) -> None:
         self._groups = groups
         self._profiles: dict[int, tuple[Micros, Profile]] = {}
-        self._out: dict[int, list[str] | None] = {}
+        self._out: dict[int, list[Finding] | None] = {}
         for handle, node in groups.nodes.items():
             when = time_of(node)
             if node.kind is not NodeKind.DATASET_VERSION or when is None or when > at:
@@ -63,19 +74,40 @@ class StatisticsHistory:
             if profile is not None:
                 self._profiles[handle] = (when, profile)
 
-    def out(self, version: int) -> list[str] | None:
+    def out(self, version: int) -> list[Finding] | None:
         """What is out of line, the furthest first; None where that cannot be told."""
         if version not in self._out:
             found = None
             if version in self._profiles:
-                when, own = self._profiles[version]
-                before = sorted(
-                    (self._profiles[each] for each in self._kin(version) if self._profiles[each][0] < when),
-                    key=lambda pair: pair[0],
-                )
-                found = out_of_line(own, [profile for _, profile in before])
+                found = out_of_line(self._profiles[version][1], self._before(version))
             self._out[version] = found
         return self._out[version]
+
+    def columns(self, version: int) -> tuple[set[str], set[str]]:
+        """The columns that it has or the version before it had, and those of them that changed between the
+        two or are out of line. Nothing where its columns are not known."""
+        if version not in self._profiles:
+            return set(), set()
+        own, before = self._profiles[version][1], self._before(version)
+        changed = {finding.column for finding in self.out(version) or () if finding.column}
+        known = own.columns()
+        if before:
+            last = before[-1]
+            told = {column for column, _ in last.values if column}, {c for c, _ in own.values if c}
+            # Each against its like: not all that has a name is measured.
+            for theirs, mine in (told, (last.types.keys(), own.types.keys())):
+                if theirs and mine:
+                    changed |= theirs ^ mine
+            types = own.types.items()
+            changed |= {name for name, type in types if type and last.types.get(name, type) not in (type, "")}
+            known |= last.columns()
+        return known, changed
+
+    def _before(self, version: int) -> list[Profile]:
+        """What is known of the versions of its group before it, in the order of time."""
+        when = self._profiles[version][0]
+        before = [self._profiles[each] for each in self._kin(version) if self._profiles[each][0] < when]
+        return [profile for _, profile in sorted(before, key=lambda pair: pair[0])]
 
     def usual(self, version: int) -> float:
         """How often versions of its group are out of line, itself aside; one of twenty is assumed before."""
@@ -122,12 +154,12 @@ def _comparable(told: Mapping[str, Any]) -> dict[str, float]:
     return found | {stat: values[stat] / whole for stat in _COUNTS & values.keys() if whole}
 
 
-def out_of_line(own: Profile, before: Sequence[Profile]) -> list[str] | None:
-    """Sentences on what is out of line, the furthest first; None where there is too little to compare with.
-    ``before`` are the profiles of earlier versions, in the order of time."""
+def out_of_line(own: Profile, before: Sequence[Profile]) -> list[Finding] | None:
+    """What is out of line, the furthest first; None where there is too little to compare with. ``before`` are
+    the profiles of earlier versions, in the order of time."""
     earlier = before[-_COMPARED:]
     told = False
-    found: list[tuple[float, str]] = []
+    found: list[tuple[float, Finding]] = []
     for (column, stat), value in own.values.items():
         values = [each.values[column, stat] for each in earlier if (column, stat) in each.values]
         if len(values) < _LEAST:
@@ -141,13 +173,14 @@ def out_of_line(own: Profile, before: Sequence[Profile]) -> list[str] | None:
         far = _distance(value, values, _least(stat, statistics.median(values), spreads))
         if far is not None:
             name = f"{column}: {stat}" if column else stat
-            found.append((far, f"{name} {value:.3g}, usually {statistics.median(values):.3g}"))
+            text = f"{name} {value:.3g}, usually {statistics.median(values):.3g}"
+            found.append((far, Finding(column, text)))
     known = [each.types for each in earlier if each.types]
     if own.types and known:
         told = True
-        found += [(float("inf"), text) for text in _columns(own.types, known)]
-    found.sort(key=lambda pair: (-pair[0], pair[1]))
-    return [text for _, text in found] if told else None
+        found += [(float("inf"), finding) for finding in _columns(own.types, known)]
+    found.sort(key=lambda pair: (-pair[0], pair[1].text))
+    return [finding for _, finding in found] if told else None
 
 
 def _least(stat: str, middle: float, spreads: Sequence[float]) -> float:
@@ -171,19 +204,19 @@ def _distance(value: float, values: Sequence[float], least: float) -> float | No
     return far if far > _DEVIATIONS else None
 
 
-def _columns(own: Mapping[str, str], known: Sequence[Mapping[str, str]]) -> list[str]:
+def _columns(own: Mapping[str, str], known: Sequence[Mapping[str, str]]) -> list[Finding]:
     """Columns that all of the last versions had and this one has not, or with another type."""
     last = known[-_LEAST:]
     always = [name for name in last[-1] if all(name in each for each in last)]
-    found = [f"column {name} is gone" for name in always if name not in own]
+    found = [Finding(name, f"column {name} is gone") for name in always if name not in own]
     for name in always:
         types = {each[name] for each in last}
         if own.get(name) and len(types) == 1 and own[name] not in types and "" not in types:
-            found.append(f"column {name} is {own[name]}, was {types.pop()}")
+            found.append(Finding(name, f"column {name} is {own[name]}, was {types.pop()}"))
     return found
 
 
-def in_words(found: Sequence[str]) -> str:
+def in_words(found: Sequence[Finding]) -> str:
     """The furthest two, and how many more."""
-    text = "; ".join(found[:2])
+    text = "; ".join(each.text for each in found[:2])
     return text if len(found) <= 2 else f"{text}, and {counted(len(found) - 2, 'more', 'more')}"

@@ -91,8 +91,9 @@ def root_causes(
     if not states.failing:
         return _nothing(subject, _unconnected(subject))
     found = pool(store, subject, states, at, known_at, spaces)
-    reader = Reader(store, subject, states, found, at, known_at, spaces)
-    ranked, tied = _ranked(reader, found, _said(store, found, subject, known_at, spaces), at)
+    told = [subject, *_grouped(store, subject, known_at, spaces)]
+    reader = Reader(store, subject, told, states, found, at, known_at, spaces)
+    ranked, tied = _ranked(reader, found, _said(found, told), at)
     missing = _missing(found, reader, states, subject, ranked)
     shown = {cause.node.id for cause in ranked[:first]}
     missing += [text_of([node.name for node in group]) for group in tied if shown & {n.id for n in group}]
@@ -183,20 +184,24 @@ def _ranked(
     return causes, [[found.nodes[found.candidates[place]] for place in group] for group in tied]
 
 
-def _said(
-    store: GraphStore, found: Pool, subject: Node, known_at: Micros | None, spaces: Spaces
-) -> dict[int, bool]:
-    """What people said of the candidates as causes of this failure; of an incident also what they said of the
-    one that groups it, and of those that it groups."""
+def _grouped(store: GraphStore, subject: Node, known_at: Micros | None, spaces: Spaces) -> list[Node]:
+    """The incident that groups this one, and those that it groups."""
+    if subject.kind is not K.INCIDENT:
+        return []
+    here, moment = [subject.handle], Moment(known_at=known_at)
+    above = store.expand(here, Direction.UPSTREAM, (E.HAS,), moment, spaces).steps
+    below = store.expand(here, Direction.DOWNSTREAM, (E.HAS,), moment, spaces).steps
+    grouped = {step.src for step in above} | {step.dst for step in below}
+    nodes = nodes_of(store, grouped, known_at, spaces)
+    return [nodes[handle] for handle in sorted(nodes) if nodes[handle].kind is K.INCIDENT]
+
+
+def _said(found: Pool, told: Sequence[Node]) -> dict[int, bool]:
+    """What people said of the candidates as causes of this failure, the first of ``told``, and of those that
+    it is grouped with."""
     verdicts: dict[str, str] = {}
-    if subject.kind is K.INCIDENT:
-        here, moment = [subject.handle], Moment(known_at=known_at)
-        above = store.expand(here, Direction.UPSTREAM, (E.HAS,), moment, spaces).steps
-        below = store.expand(here, Direction.DOWNSTREAM, (E.HAS,), moment, spaces).steps
-        grouped = {step.src for step in above} | {step.dst for step in below}
-        for node in nodes_of(store, grouped, known_at, spaces).values():
-            verdicts |= judged.of(node) if node.kind is K.INCIDENT else {}
-    verdicts |= judged.of(subject)
+    for node in reversed(told):
+        verdicts |= judged.of(node)
     return {
         handle: verdicts[name] == judged.CONFIRMED
         for handle in found.candidates

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from app.answers.cause_graph import nodes_of
 from app.answers.cause_history import Groups, RunHistory
@@ -15,6 +15,8 @@ from graph_schema.times import Micros, format_time
 from graph_schema.values import Direction, Node, Spaces
 
 E = EdgeKind
+#: Runs of one name that are looked at: those that were recorded last.
+NAMESAKES = 200
 
 
 def of_runs(
@@ -24,13 +26,17 @@ def of_runs(
     known_at: Micros | None = None,
     spaces: Spaces = None,
 ) -> LastGood:
-    """Earlier runs of the same experiment or job, earlier versions of the same model or data set; good is
-    the last that ended well and, by its metrics, did not do worse than those before it."""
+    """Earlier runs of the same experiment or job, earlier versions of the same model or data set; of a run
+    that belongs to nothing, earlier runs of its name with code of the same repository. Good is the last that
+    ended well and, by its metrics, did not do worse than those before it."""
     handles = [node.handle for node in failing]
     above = along(store, handles, Direction.UPSTREAM, E.HAS, known_at, spaces)
     groups = sorted({step.src for step, _ in above})
     below = along(store, groups, Direction.DOWNSTREAM, E.HAS, known_at, spaces)
     members = {step.dst for step, _ in below}
+    grouped = {step.dst for step, _ in above}
+    alone = [node for node in failing if node.handle not in grouped and _ends(node)]
+    members |= _namesakes(store, alone, known_at, spaces)
     siblings = nodes_of(store, sorted(members - set(handles))[-SIBLINGS:], known_at, spaces)
     kinds = {node.kind for node in failing}
     alike = [n for n in siblings.values() if n.kind in kinds]
@@ -63,6 +69,38 @@ def of_runs(
     if worse:
         because = "all before it that ended well did worse by their metrics"
     return LastGood(failing=states, earlier=earlier[:EARLIER], good=None, because=because)
+
+
+def _namesakes(
+    store: GraphStore, failing: Sequence[Node], known_at: Micros | None, spaces: Spaces
+) -> set[int]:
+    """Runs that bear the name of one of these, and whose code is of the same repository, as far as one is
+    known: what ``kinlore run`` records belongs to no experiment."""
+    found: set[int] = set()
+    for node in failing:
+        called = store.resolve(f"name={node.name}", known_at=known_at, spaces=spaces)
+        labels = store.labels(called, known_at=known_at)
+        same = [label.handle for label in labels if label.kind is node.kind][-NAMESAKES:]
+        homes = _homes(store, {*same, node.handle}, known_at, spaces)
+        mine = homes.get(node.handle, set())
+        found |= {h for h in same if (homes.get(h, set()) & mine if mine else h not in homes)}
+    return found
+
+
+def _homes(
+    store: GraphStore, runs: Collection[int], known_at: Micros | None, spaces: Spaces
+) -> dict[int, set[int]]:
+    """The repositories that the code of runs lies in."""
+    code = along(store, sorted(runs), Direction.UPSTREAM, E.CODE_FOR, known_at, spaces)
+    commits = sorted({step.src for step, _ in code})
+    held: dict[int, set[int]] = {}
+    for step, _ in along(store, commits, Direction.UPSTREAM, E.HAS, known_at, spaces):
+        held.setdefault(step.dst, set()).add(step.src)
+    homes: dict[int, set[int]] = {}
+    for step, _ in code:
+        if step.src in held:
+            homes.setdefault(step.dst, set()).update(held[step.src])
+    return homes
 
 
 def _ends(node: Node) -> bool:

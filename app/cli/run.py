@@ -93,6 +93,7 @@ def _deliver(recording: Recording, ended: Ended, config: str | None, *, wait: fl
     """Keep the capture, then hand over all that wait; what there is to say about it. ``ask``: whether
     somebody wants to know of an earlier failure that is alike."""
     from app.cli import captures
+    from app.errors import ConfigError
     from ingestors import spool
 
     told = recording.capture(ended)
@@ -102,7 +103,10 @@ def _deliver(recording: Recording, ended: Ended, config: str | None, *, wait: fl
     if ended.code:
         why = error.get("type") or told.get("signal") or f"exit code {ended.code}"
         what = f"{why}: {what}"
-    sent = captures.send(config, most=_CATCHING_UP)
+    try:
+        sent = captures.send(config, most=_CATCHING_UP)
+    except ConfigError as problem:
+        sent = captures.Sent("", waiting=len(captures.waiting()), because=str(problem))
     lines = list(recording.notes)
     if Path(file).exists():
         lines.append(f"{what} is kept; {captures.waits(sent)}")

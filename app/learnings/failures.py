@@ -103,7 +103,13 @@ def line_of(text: str) -> str:
 
 
 def body(node: Node, checks: Sequence[Node] = ()) -> str:
-    """All that it says of what went wrong, the most telling first; at most :data:`MAX_BODY` characters."""
+    """All that it says of what went wrong, the most telling first, and its name; at most :data:`MAX_BODY`
+    characters."""
+    return "\n".join(part for part in (told(node, checks), node.name) if part)[:MAX_BODY]
+
+
+def told(node: Node, checks: Sequence[Node] = ()) -> str:
+    """All that it says of what went wrong, the most telling first."""
     said = node.properties
     parts: list[str] = []
     for key in _ERRORS:
@@ -119,8 +125,7 @@ def body(node: Node, checks: Sequence[Node] = ()) -> str:
     # Where a source only links to a log, there is nothing to read in it.
     if log and not log.startswith(("http://", "https://")):
         parts.append(_news(log[-_MAX_LOG:], parts))
-    parts.append(node.name)
-    return "\n".join(part for part in parts if part)[:MAX_BODY]
+    return "\n".join(part for part in parts if part)
 
 
 def _checked(checks: Sequence[Node]) -> Iterable[str]:

@@ -126,3 +126,15 @@ def test_captures_are_for_their_owner_only(run: Commands) -> None:
     (file,) = run.files()
     assert file.stat().st_mode & 0o077 == 0
     assert file.parent.stat().st_mode & 0o077 == 0
+
+
+def test_a_configuration_with_a_mistake_keeps_what_ran(run: Commands) -> None:
+    (run.folder / "kinlore.toml").write_text("[[source]]\n")
+
+    done = run("--", "sh", "-c", "echo out; exit 3")
+
+    assert (done.code, done.out) == (3, b"out\n")
+    assert "is kept; 1 capture waits in" in done.err and "source is no setting" in done.err
+    run.configure()
+    assert run.kinlore("ingest", "capture").code == 0
+    assert [node.properties["exitCode"] for node in run.runs()] == [3]

@@ -10,7 +10,15 @@ import pytest
 from app.answers.cause_evidence import DataSeen, Signals
 from app.answers.cause_history import Groups
 from app.answers.cause_score import weigh
-from app.answers.cause_statistics import ROWS, Profile, StatisticsHistory, in_words, out_of_line, profile_of
+from app.answers.cause_statistics import (
+    ROWS,
+    Finding,
+    Profile,
+    StatisticsHistory,
+    in_words,
+    out_of_line,
+    profile_of,
+)
 from graph_schema.kinds import NodeKind
 from graph_schema.values import Node
 
@@ -23,6 +31,11 @@ def measured(**columns: dict[str, float]) -> Profile:
     return profile
 
 
+def texts(found: list[Finding] | None) -> list[str]:
+    assert found is not None
+    return [each.text for each in found]
+
+
 def usual(number: int, seed: int = 1) -> list[Profile]:
     dice = random.Random(seed)
     return [measured(age={"mean": dice.gauss(40, 0.5), "nullFraction": 0.01}) for _ in range(number)]
@@ -31,9 +44,9 @@ def usual(number: int, seed: int = 1) -> list[Profile]:
 def test_a_column_that_got_holes_is_named_before_one_that_moved() -> None:
     found = out_of_line(measured(age={"mean": 47, "nullFraction": 0.6}), usual(12))
 
-    assert found == ["age: nullFraction 0.6, usually 0.01", "age: mean 47, usually 40"]
-    assert in_words(found) == "age: nullFraction 0.6, usually 0.01; age: mean 47, usually 40"
-    assert in_words([*found, "x: mean 1, usually 2"]) == f"{in_words(found)}, and 1 more"
+    assert texts(found) == ["age: nullFraction 0.6, usually 0.01", "age: mean 47, usually 40"]
+    assert found is not None and in_words(found) == "; ".join(texts(found))
+    assert in_words([*found, Finding("x", "x: mean 1, usually 2")]) == f"{in_words(found)}, and 1 more"
 
 
 def test_what_is_as_before_is_not_out_of_line() -> None:
@@ -61,7 +74,7 @@ def test_counts_are_shares_of_the_rows() -> None:
 
     assert out_of_line(measured(age={"count": 90_000, "nulls": 900, "string": 0}), before) == []
     found = out_of_line(measured(age={"count": 1000, "nulls": 10, "string": 1000}), before)
-    assert found == ["age: string 1, usually 0"]
+    assert texts(found) == ["age: string 1, usually 0"]
 
 
 def test_a_table_without_a_row_is_out_of_line() -> None:
@@ -70,7 +83,7 @@ def test_a_table_without_a_row_is_out_of_line() -> None:
     empty = profile_of([{"metrics": {"rowCount": 0}}], {"rows": 1003})
 
     assert empty is not None and empty.values == {ROWS: 0.0}, "what was counted goes before what was told"
-    assert out_of_line(empty, before) == ["rows 0, usually 1e+03"]
+    assert texts(out_of_line(empty, before)) == ["rows 0, usually 1e+03"]
 
 
 def test_a_column_that_is_gone_or_of_another_type_is_told() -> None:
@@ -84,8 +97,8 @@ def test_a_column_that_is_gone_or_of_another_type_is_told() -> None:
     assert before[0].values == {ROWS: 5.0}
     assert out_of_line(stated(id="int", country="varchar", amount="double", more="int"), before) == []
     assert out_of_line(stated(id="int", land="varchar", amount="varchar"), before) == [
-        "column amount is varchar, was double",
-        "column country is gone",
+        Finding("amount", "column amount is varchar, was double"),
+        Finding("country", "column country is gone"),
     ]
 
 
@@ -117,8 +130,27 @@ def test_versions_are_held_against_earlier_ones_only() -> None:
     history = StatisticsHistory(groups, means, at=10 * HOUR)
 
     assert [history.out(n) for n in (4, 8, 10, 11)] == [None, [], [], None], "11 was not there yet"
-    assert history.out(9) == ["age: mean 90, usually 40.1"]
+    assert texts(history.out(9)) == ["age: mean 90, usually 40.1"]
+    assert history.columns(9) == ({"age"}, {"age"})
+    assert history.columns(8) == ({"age"}, set())
+    assert history.columns(11) == (set(), set())
     assert history.usual(8) > history.usual(9), "its own result is not what is usual"
+
+
+def test_columns_that_came_went_or_changed_their_type_are_known_after_one_version() -> None:
+    def of(handle: int, **types: str) -> Node:
+        columns = [{"name": name, "type": type} for name, type in types.items()]
+        return node(handle, NodeKind.DATASET_VERSION, handle * HOUR, columns=columns)
+
+    versions = [of(1, id="int", country="text", paid="bool"), of(2, id="int", land="text", paid="text")]
+    groups = Groups({1: [100], 2: [100]}, {100: [1, 2]}, {v.handle: v for v in versions})
+    # A profile of one column only is no list of the columns.
+    history = StatisticsHistory(groups, {2: [check(2, 40)]}, at=3 * HOUR)
+
+    assert history.columns(2) == (
+        {"id", "country", "land", "paid", "age"},
+        {"country", "land", "paid"},
+    )
 
 
 def check(version: int, mean: float) -> Node:

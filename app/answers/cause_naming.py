@@ -1,0 +1,131 @@
+"""Which changes a failure names in its own words, by files, columns, data, packages and settings.
+
+What is named is held against what others of the sort have: a file that every commit touched tells no commit
+from another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
+
+from app.answers.cause_code import subject_of
+from app.answers.cause_evidence import Named, Setting
+from app.answers.cause_places import Places
+from app.answers.cause_pool import Pool
+from app.answers.cause_statistics import StatisticsHistory
+from app.answers.cause_words import Said, named_data, named_files, named_packages, named_words
+from graph_schema.kinds import NodeKind
+from graph_schema.times import Micros
+from graph_schema.values import Node
+
+K = NodeKind
+#: How often a change is on each level where it is not at fault (0, 1, 2), before anything is known of the
+#: others, and for how many of them that counts.
+_USUAL = {
+    "files": (0.75, 0.15, 0.1),
+    "message": (0.98, 0.0, 0.02),
+    "data": (0.72, 0.25, 0.03),
+    "runtime": (0.8, 0.0, 0.2),
+    "setting": (0.92, 0.0, 0.08),
+}
+_ASSUMED = 2.0
+
+
+class _Level(NamedTuple):
+    level: int
+    text: str
+
+
+class Naming:
+    """What the words of one failure (``said``) name among the candidates. ``above`` gives the names of what a
+    data version is a state of. How usual it is to be named is told by the ``fresh`` ones, those that the last
+    good state did without: a repository's first commit touched every file."""
+
+    def __init__(
+        self,
+        said: Said,
+        found: Pool,
+        statistics: StatisticsHistory,
+        above: Callable[[int], Sequence[str]],
+        places: Places,
+        fresh: Collection[int],
+        at: Micros,
+    ) -> None:
+        self._said, self._places, self._at = said, places, at
+        self._statistics, self._above, self._fresh = statistics, above, fresh
+        nodes = [found.nodes[handle] for handle in found.candidates]
+        self._levels: dict[str, dict[int, _Level]] = {
+            "files": _levels([n for n in nodes if n.kind is K.COMMIT], self._files),
+            "message": _levels([n for n in nodes if n.kind is K.COMMIT], self._message),
+            "data": _levels([n for n in nodes if n.kind is K.DATASET_VERSION], self._data),
+            "runtime": _levels([n for n in nodes if n.kind is K.RUNTIME], self._runtime),
+        }
+
+    def of(self, node: Node, settings: Sequence[Setting] | None) -> list[Named]:
+        """What is said of one candidate, with what changed of its ``settings``."""
+        found = []
+        for sort, levels in self._levels.items():
+            if node.handle in levels:
+                own = levels[node.handle]
+                others = [levels[h].level for h in levels.keys() & self._fresh if h != node.handle]
+                same = sum(level == own.level for level in others)
+                usual = (same + _ASSUMED * _USUAL[sort][own.level]) / (len(others) + _ASSUMED)
+                found.append(Named(sort, own.level, usual, own.text))
+        changed = [each.path for each in settings or () if self._is_setting(each.path)]
+        if changed:
+            text = f"the failure names {changed[0]}, which changed"
+            found.append(Named("setting", 2, _USUAL["setting"][2], text))
+        return found
+
+    def _files(self, commit: Node) -> _Level | None:
+        paths = commit.properties.get("files")
+        if not isinstance(paths, list):
+            return None
+        files = named_files(self._said, [str(path) for path in paths])
+        if not files:
+            return _Level(0, "it touched no file that the failure names")
+        path, innermost = files[0]
+        if innermost:
+            return _Level(2, f"it touched {path}, where the failure came from")
+        return _Level(1, f"it touched {path}, which the failure names")
+
+    def _message(self, commit: Node) -> _Level:
+        spoken = named_words(self._said, subject_of(commit))
+        if spoken:
+            return _Level(2, f"its message speaks of {spoken[0]}, which the failure names")
+        return _Level(0, "its message speaks of nothing that the failure names")
+
+    def _data(self, version: Node) -> _Level | None:
+        columns, changed = self._statistics.columns(version.handle)
+        names = self._said.names
+        for column in sorted(changed):
+            if column.lower() in names:
+                return _Level(2, f"the failure names its column {column}, which changed")
+        for column in sorted(columns):
+            if column.lower() in names:
+                return _Level(1, f"the failure names its column {column}")
+        called = next((n for n in self._above(version.handle) if named_data(self._said, n)), None)
+        if called is not None:
+            return _Level(1, f"the failure names {called}")
+        return _Level(0, "the failure names other data") if columns else None
+
+    def _runtime(self, runtime: Node) -> _Level | None:
+        packages = self._places.packages(runtime, self._at)
+        if packages is None:
+            return None
+        before, mine = packages
+        moved = {name for name in {*before, *mine} if before.get(name) != mine.get(name)}
+        named = named_packages(self._said, moved)
+        if named:
+            return _Level(2, f"the failure names {named[0]}, which is another version")
+        return _Level(0, "the failure names another package") if self._said.packages else None
+
+    def _is_setting(self, path: str) -> bool:
+        return path.rpartition(".")[2].lower() in self._said.names
+
+
+def _levels(nodes: Sequence[Node], level: Callable[[Node], _Level | None]) -> dict[int, _Level]:
+    """The level of each that something is said of; of none where nothing of the sort is named."""
+    found = {node.handle: told for node in nodes if (told := level(node)) is not None}
+    return found if any(told.level for told in found.values()) else {}

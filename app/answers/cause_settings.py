@@ -1,0 +1,49 @@
+"""Parameters of a run and the configuration of a deployment, and what of them changed. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from app.answers.cause_evidence import Setting
+from app.lineage.differences import NOISE, of_properties
+from graph_schema.values import Node
+
+#: Settings that say who did something and why, and change nothing.
+_WHO = re.compile(r"(^|[._])(by|user|author|actor|owner|sender|url|link|description|message|reason|title)$")
+#: So many states before with the same value make it one that is not changed lightly.
+_STEADY = 4
+#: So often was a value used before that it is nothing new; once may have been the same mistake.
+_ROUTINE = 2
+#: Bookkeeping of a deployment that is no configuration.
+_NO_CONFIGURATION = ("environment", "service", "rollback", "status", "labels", "annotations")
+
+
+def parameters(run: Node) -> dict[str, Any]:
+    """The parameters of a run under ``params``; nothing where it has none."""
+    held = run.properties.get("params")
+    return {"params": held} if isinstance(held, dict) else {}
+
+
+def configuration(deployment: Node) -> dict[str, Any]:
+    """What a deployment is set to."""
+    return {k: v for k, v in deployment.properties.items() if k not in _NO_CONFIGURATION}
+
+
+def changed_settings(mine: dict[str, Any], before: Sequence[dict[str, Any]]) -> list[Setting] | None:
+    """What differs from the state before, and whether that value was there at some time before. None where
+    there is nothing to compare."""
+    if not before or not mine:
+        return None
+    found = []
+    for each in of_properties(before[0], mine):
+        if each.weight > NOISE and not _WHO.search(each.path):
+            same = sum(all(d.path != each.path for d in of_properties(other, mine)) for other in before[1:])
+            steady = len(before) >= _STEADY and all(
+                all(d.path != each.path for d in of_properties(other, before[0]))
+                for other in before[:_STEADY]
+            )
+            path = each.path.removeprefix("params.")
+            found.append(Setting(path, each.left, each.right, same >= _ROUTINE, steady))
+    return found
