@@ -27,7 +27,7 @@ from pydantic import (
 from app.errors import ConfigError
 from graph_schema.errors import BadInput
 from ingestors.every import duration
-from ingestors.problems import in_words
+from ingestors.problems import first_of, in_words
 
 FILE_NAME = "kinlore.toml"
 STORE_SCHEMES = ("sqlite", "neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
@@ -366,7 +366,7 @@ def _check_names(settings: Settings, name: str) -> None:
 
 
 def _one_line(problem: ValidationError, name: str, origins: Mapping[tuple[str, str], str]) -> str:
-    first = problem.errors(include_url=False, include_context=False)[0]
+    first = first_of(problem)
     loc = first["loc"]
     key = ".".join(str(part) for part in loc)
     where = f"{name}: {key}"

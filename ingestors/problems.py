@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
 #: By pydantic's name for the problem. What is not here is told in pydantic's own words.
 _ALLOWED = {
     "missing": "the key is missing",
@@ -21,6 +24,13 @@ _ALLOWED = {
     "bool_parsing": "true or false is allowed",
     "string_too_short": "it may not be empty",
 }
+
+
+def first_of(problem: ValidationError) -> ErrorDetails:
+    """The error to tell: an unknown key before all else, for a key that is missing mostly is one that is
+    misspelled."""
+    found = problem.errors(include_url=False, include_context=False)
+    return next((each for each in found if each["type"] == "extra_forbidden"), found[0])
 
 
 def in_words(problem: Any) -> str:

@@ -16,7 +16,7 @@ from graph_schema import store
 from graph_schema.errors import BadInput
 from graph_schema.times import parse_time
 from ingestors.every import parse_every
-from ingestors.problems import in_words
+from ingestors.problems import first_of, in_words
 from ingestors.source import Source, SourceConfig
 
 #: Other distributions add sources here: the name is the type, the object a subclass of Source.
@@ -133,7 +133,7 @@ def _where(config: Mapping[str, Any]) -> str:
 
 
 def _first_error(problem: ValidationError, source: type[Source]) -> str:
-    first = problem.errors(include_url=False, include_context=False)[0]
+    first = first_of(problem)
     key = ".".join(str(part) for part in first["loc"])
     allowed = ", ".join(sorted(source.config_model.model_fields))
     if first["type"] == "extra_forbidden":

@@ -102,6 +102,7 @@ def test_secrets_come_from_variables_and_are_not_shown(tmp_path: Path) -> None:
         ("server = 3\n", {"KINLORE_SERVER__PORT": "1"}, "server is a section"),
         ('[[sources]]\nname = "a"\n[[sources]]\nname = "a"\n', {}, "two sources are named 'a'"),
         ('[[notify]]\ntype = "slack"\n', {}, "kinlore.toml: notify.0.name: the key is missing"),
+        ('[[bounds]]\nmetirc = "auc"\n', {}, "bounds.0.metirc is no setting; did you mean metric?"),
         ("[store]\nurl = 5\n", {}, "kinlore.toml: store.url: a text is allowed, in quotes"),
         (
             '[sources]\ntype = "git"\n',

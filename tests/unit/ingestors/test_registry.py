@@ -37,6 +37,7 @@ _KNOWN = ", ".join(sorted(registry.BUILT_IN))
             "source 'x': unknown key 'pth'; allowed are every, exclude,",
         ),
         ({"type": "git", "path": "."}, "a source of type 'git': the key 'name' is missing"),
+        ({"type": "git", "nmae": "x", "path": "."}, "a source of type 'git': unknown key 'nmae'; allowed"),
         ({"type": "git", "name": "a b", "path": "."}, "name: letters, digits, '.', '_' and '-' are allowed"),
         ({"type": "git", "name": "x", "path": 3}, "path: a text is allowed, in quotes"),
         ({"type": "git", "name": "x"}, "source 'x': give path or url, one of them"),
