@@ -225,6 +225,10 @@ class GraphStore(Protocol):
     def migrate(self) -> Migration:
         """Bring the schema to this version; resumable, and a no-op when it is there. Raises SchemaTooNew."""
 
+    def prepare(self) -> None:
+        """To be called once by a process that will write for long beside others, before it does: what would
+        hold them up later is done now. Raises StoreBusy."""
+
     def transact(self, work: Callable[[Transaction], T], fence: Fence | None = None) -> T:
         """Take the writer lock, run ``work`` (which may be repeated), commit. Raises Fenced, StoreBusy."""
 

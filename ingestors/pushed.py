@@ -34,7 +34,7 @@ _ROWS = 100
 #: How often something may fail to be enriched, for a reason of its own, before it is put aside.
 _ATTEMPTS = 8
 #: Seconds that a transaction should hold the writer lock.
-_LOCK = 0.03
+_LOCK = 0.02
 
 
 class Pushed:

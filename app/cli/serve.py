@@ -32,7 +32,7 @@ def command(host: str | None, port: int | None, no_jobs: bool, config: str | Non
     server = loaded.settings.server
     openness = check_openness(server)
     with Container(loaded) as container, stoppable():
-        container.migrated()
+        container.migrated().prepare()
         listening, port = listen(server.host, server.port)
         address = server.public_url or url(server.host, port)
         jobs = consumer = afterwards = None

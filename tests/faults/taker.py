@@ -109,7 +109,9 @@ def container_at(address: Address, folder: Path, text: str = BELL) -> Container:
 def take(address: Address, folder: Path, telling: Connection, ingesting: bool, consuming: bool) -> None:
     """Serve until told to end; says the port first, and how long the lock was held last."""
     container = container_at(address, folder)
-    timed: Any = Timed(container.migrated())
+    store = container.migrated()
+    store.prepare()
+    timed: Any = Timed(store)
     container._store = timed
     over = threading.Event()
     ingester = threading.Thread(target=_ingest, args=(timed, over), name="ingestion", daemon=True)

@@ -131,6 +131,9 @@ class Neo4jStore(Reads, Searches, Whole):
                 self._step(MIGRATIONS[number], number + 1)
         return Migration(before, SCHEMA_VERSION)
 
+    def prepare(self) -> None:
+        """See :meth:`graph_schema.store.GraphStore.prepare`. The server sees to that itself."""
+
     def _step(self, statements: tuple[str, ...], version: int) -> None:
         """Neo4j commits each change of the schema by itself: all are repeatable, the version comes last."""
         connection = self._connection

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 from app.store.turns import Turns
 from graph_schema.errors import StoreError
@@ -16,6 +18,34 @@ _PAGES, _EACH = 4_000, 4
 #: wait: mostly some milliseconds, now and then as long as the disk likes. A long log costs readers nothing,
 #: for what has been brought in they read from the file.
 _LONG_LOG = 32_000
+#: Bytes that a log may have until then: pages of 4 KiB with their headers, and what comes in meanwhile.
+_RESERVED = (_LONG_LOG + 12_000) * (4_096 + 24)
+#: What is appended at a time, and how often while nobody writes. Linux keeps what was written at once in one
+#: piece of its memory, and looks through all of a piece whenever a page of it is written.
+_ZEROS, _TIMES = bytes(4_096), 512
+
+
+def lengthen(log: str) -> bool:
+    """Append zeros to a log until it has the length that it may get to; False while there is more to do. To
+    be called while nobody writes. What follows the last valid frame of a log means nothing to SQLite
+    (https://sqlite.org/walformat.html), as what is left of its earlier use does not.
+
+    Where a log grows, somebody who flushes it has blocks of the disk assigned to it, which may have to be
+    looked for on the disk; meanwhile the file system (ext4) lets nobody append to it.
+    """
+    with Path(log).open("r+b", buffering=0) as file:
+        missing = _RESERVED - file.seek(0, os.SEEK_END)
+        for _ in range(_TIMES):
+            if missing <= 0:
+                return True
+            missing -= file.write(_ZEROS[:missing])
+        return False
+
+
+def flush(log: str) -> None:
+    """Have it all on the disk."""
+    with Path(log).open("r+b", buffering=0) as file:
+        os.fsync(file.fileno())
 
 
 class Checkpoints:
@@ -24,8 +54,8 @@ class Checkpoints:
     SQLite does this by itself within a commit, which then takes some 20 ms instead of one, and as long as
     the disk likes where it is busy: all of that under the writer lock.
 
-    How long the log is stands in files that must not be opened: to close them gives up all locks that SQLite
-    has on them. So what was written is estimated.
+    How much of the log is in use stands in files that must not be opened: to close them gives up all locks
+    that SQLite has on them. So what was written is estimated. (On the log itself it has none.)
     """
 
     def __init__(self, lock: Turns, connect: Callable[[], sqlite3.Connection]) -> None:

@@ -11,7 +11,7 @@ from queue import Empty, LifoQueue
 from typing import Any, TypeVar
 
 from app.store.fence import check_fence
-from app.store.sqlite.checkpoints import Checkpoints
+from app.store.sqlite.checkpoints import Checkpoints, flush, lengthen
 from app.store.sqlite.engine import SqliteEngine
 from app.store.sqlite.lookup import service_list
 from app.store.sqlite.reading import Reads
@@ -122,6 +122,25 @@ class SqliteStore(Reads):
                     db.execute("ROLLBACK")
                 raise self._unavailable(error) from error
             return Migration(before, SCHEMA_VERSION)
+
+    def prepare(self) -> None:
+        """See :meth:`graph_schema.store.GraphStore.prepare`. The log gets the length that it will have."""
+        done, log = False, ""
+        # Without the room for it, it grows when it has to.
+        with suppress(OSError):
+            while not done:
+                with self._lock:
+                    db = self._writing()
+                    try:
+                        db.execute("BEGIN IMMEDIATE")
+                        log = f"{db.execute('PRAGMA database_list').fetchone()[2]}-wal"
+                        done = lengthen(log)
+                    except sqlite3.Error as error:
+                        raise self._unavailable(error) from error
+                    finally:
+                        if db.in_transaction:
+                            db.execute("ROLLBACK")
+            flush(log)
 
     def _version(self, db: sqlite3.Connection) -> int:
         try:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +20,13 @@ from app.store.turns import Turns
 from graph_schema.store import Transaction
 
 PAGE = 4_096
+#: Another process that writes.
+_WRITING = """
+import sys
+from pathlib import Path
+from tests.unit.store.test_sqlite_checkpoints import SqliteStore, fill
+fill(SqliteStore(Path(sys.argv[1])), "other", 100)
+"""
 
 
 def fill(store: SqliteStore, name: str, commits: int) -> None:
@@ -68,3 +80,71 @@ def test_a_commit_stands_where_the_log_cannot_be_brought_in() -> None:
         assert bool(asked) == (changes > 100)
 
     assert len(asked) == 2, "it is tried again"
+
+
+def test_the_log_has_its_length_before_there_is_much_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "_TIMES", 70)
+    monkeypatch.setattr(checkpoints, "_RESERVED", 1_000_000)
+    store = SqliteStore(tmp_path / "s.db")
+    store.migrate()
+    fill(store, "before", 3)
+
+    store.prepare()
+
+    assert log_of(store) == 1_000_000
+    fill(store, "after", 3)
+    store.prepare()
+    assert log_of(store) == 1_000_000
+    assert len(store.service("page", limit=1_000)) == 120
+    # As after a power cut: what is left is the file and the log, zeros at its end.
+    left = tmp_path / "left"
+    left.mkdir()
+    for name in ("s.db", "s.db-wal"):
+        shutil.copy(tmp_path / name, left / name)
+    with sqlite3.connect(left / "s.db") as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    again = SqliteStore(left / "s.db")
+    assert again.service("page", limit=1_000) == store.service("page", limit=1_000)
+    again.close()
+    store.close()
+    assert not (tmp_path / "s.db-wal").exists(), "who closes it last takes it away"
+
+
+def test_a_log_is_made_longer_beside_others_who_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "_TIMES", 5)
+    monkeypatch.setattr(checkpoints, "_RESERVED", 4_000_000)
+    store = SqliteStore(tmp_path / "s.db")
+    store.migrate()
+    others = subprocess.Popen([sys.executable, "-c", _WRITING, str(tmp_path / "s.db")])
+    while not store.service("page", limit=1):
+        time.sleep(0.01)
+
+    store.prepare()
+
+    assert others.wait(60) == 0
+    assert len(store.service("page", limit=10_000)) == 2_000
+    assert log_of(store) >= 4_000_000
+    store.close()
+    with sqlite3.connect(tmp_path / "s.db") as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_without_room_for_a_long_log_there_is_a_short_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(log: str) -> bool:
+        raise OSError(errno.ENOSPC, "No space left on device", log)
+
+    monkeypatch.setattr("app.store.sqlite.store.lengthen", full)
+    store = SqliteStore(tmp_path / "s.db")
+    store.migrate()
+
+    store.prepare()
+
+    fill(store, "a", 1)
+    assert len(store.service("page")) == 20
+    store.close()
