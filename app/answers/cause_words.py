@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 _EXTENSION = r"\.(?:py|pyx|ipynb|sql|R|r|jl|scala|java|kt|go|rs|ts|js|mjs|cpp|cc|cu|c|h|sh|ya?ml|toml)"
-_FILE = re.compile(rf"(?<![\w/\\.-])(?:[A-Za-z]:)?[\w@+~./\\-]*\w{_EXTENSION}\b(?!\.\w)")
+_FILE = re.compile(rf"(?<![\w@+~/\\.-])(?:[A-Za-z]:)?[\w@+~./\\-]*\w{_EXTENSION}\b(?!\.\w)")
 _JAVA = re.compile(r"\bat (?:[\w.$@-]*/)*((?:[\w$]+\.)+)[\w$]+\.[\w$<>]+\((\w+\.(?:java|scala|kt)):\d+\)")
 #: A line of a trace that has the innermost call first: Java's and JavaScript's.
 _INNERMOST_FIRST = re.compile(r"^\s*at ")
@@ -21,7 +21,7 @@ _INSTALLED = re.compile(
     r"(?:^|/)(?:site|dist)-packages/(.+)|(?:^|/)node_modules/(.+)|/lib/python3(?:\.\d+)?/(?!(?:site|dist)-)"
 )
 _QUOTED = re.compile(r"(['\"`])([A-Za-z_][\w.-]{1,79})\1")
-_CODE = re.compile(r"(?<![\w.])(?:[A-Za-z]\w*\.)*(?:[A-Za-z]+_\w+|[a-z]+[A-Z]\w*)(?![\w.]*\()")
+_CODE = re.compile(r"(?<![\w.])(?:[A-Za-z]\w*\.)*(?:[A-Za-z]+_\w++|[a-z]+[A-Z]\w*+)(?![\w.]*\()")
 _CALLED = re.compile(
     r"\b(?:columns?|fields?|features?|tables?|relations?|views?|data ?sets?)(?:_name)?"
     r"(?:\s+(?:with\s+)?(?:name|named|called))?[\"'`\s:=]{1,3}([A-Za-z_][\w.]{1,79})",
@@ -102,7 +102,10 @@ def named_files(said: Said, paths: Collection[str]) -> list[tuple[str, bool]]:
     """Those of the paths that are named, and whether that is the innermost of the named files."""
     found = []
     last = said.files[-1:]
+    called = {file[-1] for file in (*said.files, *said.installed)}
     for path in paths:
+        if path.rpartition("/")[2] not in called:
+            continue
         if any(is_named(path, file) for file in last):
             found.append((path, True))
         elif any(is_named(path, file) for file in said.files) or any(

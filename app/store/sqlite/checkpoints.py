@@ -23,6 +23,8 @@ _RESERVED = (_LONG_LOG + 12_000) * (4_096 + 24)
 #: What is appended at a time, and how often while nobody writes. Linux keeps what was written at once in one
 #: piece of its memory, and looks through all of a piece whenever a page of it is written.
 _ZEROS, _TIMES = bytes(4_096), 512
+#: Bytes that Linux reads ahead at most when it is asked to once.
+_READ_AHEAD = 1 << 20
 
 
 def lengthen(log: str) -> bool:
@@ -40,6 +42,18 @@ def lengthen(log: str) -> bool:
                 return True
             missing -= file.write(_ZEROS[:missing])
         return False
+
+
+def keep_in_memory(log: str) -> None:
+    """Have what of a log is no longer in memory read again, beside all else.
+
+    Frames do not begin where pages of memory do, so whoever overwrites a log that is used from its start
+    again needs what is there; memory that was not used for a while may have been given to others.
+    """
+    if hasattr(os, "posix_fadvise"):
+        with suppress(OSError), Path(log).open("rb", buffering=0) as file:
+            for start in range(0, os.fstat(file.fileno()).st_size, _READ_AHEAD):
+                os.posix_fadvise(file.fileno(), start, _READ_AHEAD, os.POSIX_FADV_WILLNEED)
 
 
 def flush(log: str) -> None:
@@ -62,6 +76,7 @@ class Checkpoints:
         self._lock = lock
         self._connect = connect
         self._db: sqlite3.Connection | None = None
+        self._log = ""
         self._one = threading.Lock()
         self._written = 0
         self._changes = 0
@@ -94,6 +109,7 @@ class Checkpoints:
     def _shorten(self) -> None:
         if self._db is None:
             self._db = self._connect()
+            self._log = f"{self._db.execute('PRAGMA database_list').fetchone()[2]}-wal"
         _, pages, _ = self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         if pages >= _LONG_LOG:
             # Only a log with nothing left in it is used from its start again: what others have written
@@ -101,3 +117,4 @@ class Checkpoints:
             self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
             with self._lock:
                 self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        keep_in_memory(self._log)

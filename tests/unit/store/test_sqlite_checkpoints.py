@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -147,4 +149,24 @@ def test_without_room_for_a_long_log_there_is_a_short_one(
 
     fill(store, "a", 1)
     assert len(store.service("page")) == 20
+    store.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="this system takes no advice on files")
+def test_a_log_that_was_brought_in_is_asked_for_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "posix_fadvise", lambda _, start, size, __: asked.append((start, start + size)))
+    monkeypatch.setattr(checkpoints, "_PAGES", 200)
+    monkeypatch.setattr(checkpoints, "_READ_AHEAD", 100_000)
+    store = SqliteStore(tmp_path / "s.db")
+    store.migrate()
+
+    fill(store, "a", 200)
+
+    last = max(place for place, (start, _) in enumerate(asked) if start == 0)
+    parts = asked[last:]
+    assert all(end == start for (_, end), (start, _) in pairwise(parts))
+    assert parts[-1][1] > 400_000
     store.close()
