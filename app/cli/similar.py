@@ -83,14 +83,22 @@ def _match(number: int, match: Mapping[str, Any], *, of_text: bool) -> Iterator[
         said.append("another project")
     yield click.style(f"{number}. {clean(node['name'])}", bold=True) + f"  {', '.join(filter(None, said))}"
     yield f"   {clean(node['id'])}"
-    error = str(node["properties"].get("errorMessage") or node["properties"].get("summary") or "")
+    error = _error(node["properties"])
     if error:
-        yield f"   {clean(error.strip().splitlines()[0])[:94]}"
+        yield f"   {clean(error)[:94]}"
     yield from _block("shares", [clean(each["text"]) for each in match["shared"]])
     yield from _block("differs", [difference(each) for each in match["differs"]])
     yield from _block("fixes", [fix(each) for each in match["remediations"]])
     if not match["remediations"]:
         yield "   related, no known fix"
+
+
+def _error(said: Mapping[str, Any]) -> str:
+    """What went wrong, in a line: type and message where these are told apart."""
+    from app.learnings.failures import line_of
+
+    parts = [str(said[key]).strip() for key in ("errorType", "errorMessage") if said.get(key)]
+    return line_of(": ".join(parts) or str(said.get("error") or said.get("summary") or ""))
 
 
 def _block(name: str, lines: list[str]) -> Iterator[str]:

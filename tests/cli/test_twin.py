@@ -203,6 +203,8 @@ def test_similar_by_id_and_by_text(run: Commands, kinlore: Kinlore) -> None:
     found = next(outcome for outcome in by_id if outcome.code == 0)
     assert "   shares   same message" in found.out and "   differs  lr: 2 here, 1 there" in found.out
     assert "related, no known fix" in found.out
+    error = "   ValueError: could not convert string to float: 'N/A' in column tenure\n"
+    assert error in found.out and error in by_text.out
     assert by_text.code == 0 and all(each in by_text.out for each in runs)
     assert all(len(line) <= 100 for line in (found.out + by_text.out).splitlines())
 
