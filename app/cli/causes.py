@@ -25,6 +25,12 @@ _LATEST = """query($knownAt: DateTime) {
     nodes { id createdAt }
   }
 }"""
+_FAILED = """query($knownAt: DateTime) {
+  find(
+    kind: RUN, where: [{key: "status", op: EQ, value: "FAILED"}], first: 1,
+    orderBy: {by: CREATED_AT, descending: true}, knownAt: $knownAt
+  ) { nodes { id name } }
+}"""
 _NODES = """query($ids: [ID!]!) {
   nodes(ids: $ids) { id kind name createdAt sources properties } sources { name type }
 }"""
@@ -85,7 +91,9 @@ def _latest(client: Any, known_at: str | None) -> str:
 
     nodes = client.ask(_LATEST, {"knownAt": known_at})["find"]["nodes"]
     if not nodes:
-        raise NotFound("no incident is known; kinlore incident open records one that no tool reported")
+        failed = client.ask(_FAILED, {"knownAt": known_at})["find"]["nodes"]
+        last = f"; the last run that failed is {failed[0]['id']}, ask for its causes" if failed else ""
+        raise NotFound(f"no incident is known{last}; kinlore incident open records one that no tool reported")
     return str(nodes[0]["id"])
 
 

@@ -7,8 +7,11 @@ import json
 import pytest
 
 from app.container import Container
+from graph_schema.claims import Claim
+from graph_schema.kinds import NodeKind
 from tests.cli.conftest import Kinlore
-from tests.contract.test_causes import INCIDENT, data, deployment, history, sha, tell
+from tests.contract.harness import EPOCH
+from tests.contract.test_causes import HOUR, INCIDENT, data, deployment, history, run, sha, tell, thing
 
 
 @pytest.fixture
@@ -64,3 +67,15 @@ def test_latest_of_none(graph: Container, kinlore: Kinlore) -> None:
 
     assert (found.code, found.out) == (4, "")
     assert "no incident is known" in found.err
+
+
+def test_latest_of_none_names_the_last_run_that_failed(graph: Container, kinlore: Kinlore) -> None:
+    claims: list[Claim] = []
+    for number, status in enumerate(("FAILED", "FAILED", "FINISHED")):
+        claims += thing(NodeKind.RUN, run(number + 70), EPOCH + number * HOUR, name="train", status=status)
+    tell(graph.store, claims)
+
+    found = kinlore("causes", "latest")
+
+    assert (found.code, found.out) == (4, "")
+    assert f"the last run that failed is {run(71)}, ask for its causes; kinlore incident open" in found.err
