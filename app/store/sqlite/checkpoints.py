@@ -12,8 +12,11 @@ from pathlib import Path
 from app.store.turns import Turns
 from graph_schema.errors import StoreError
 
-#: Pages written, roughly, after which the log is brought in; what a commit writes beside its rows.
+#: Pages written, roughly, after which the log is brought in; rows that what a commit writes beside its own
+#: ones counts as.
 _PAGES, _EACH = 4_000, 4
+#: Pages that a row may be worth at least and at most: many rows share a page, and each has several indices.
+_LEAST_SHARE, _MOST_SHARE = 0.05, 2.0
 #: Pages in the log (128 MiB) from which on it is to be used from its start again, for which writers have to
 #: wait: mostly some milliseconds, now and then as long as the disk likes. A long log costs readers nothing,
 #: for what has been brought in they read from the file.
@@ -44,6 +47,13 @@ def lengthen(log: str) -> bool:
         return False
 
 
+def use_of(log: str) -> bytes:
+    """Differs each time that a log is used from its start again (https://sqlite.org/walformat.html)."""
+    with suppress(OSError), Path(log).open("rb", buffering=0) as file:
+        return file.read(32)[12:24]
+    return b""
+
+
 def keep_in_memory(log: str) -> None:
     """Have what of a log is no longer in memory read again, beside all else.
 
@@ -69,7 +79,8 @@ class Checkpoints:
     the disk likes where it is busy: all of that under the writer lock.
 
     How much of the log is in use stands in files that must not be opened: to close them gives up all locks
-    that SQLite has on them. So what was written is estimated. (On the log itself it has none.)
+    that SQLite has on them. So what was written is estimated, from the rows that changed and from how many
+    pages these came to until the last time. (On the log itself it has no locks.)
     """
 
     def __init__(self, lock: Turns, connect: Callable[[], sqlite3.Connection]) -> None:
@@ -78,24 +89,27 @@ class Checkpoints:
         self._db: sqlite3.Connection | None = None
         self._log = ""
         self._one = threading.Lock()
-        self._written = 0
+        self._rows = 0
         self._changes = 0
+        #: Pages a row; pages in the log when it was last looked at, and in which use of it.
+        self._share = 1.0
+        self._pages, self._use = 0, b""
 
     def committed(self, changes: int) -> None:
         """To be told under the writer lock. ``changes``: the rows that the writer has changed so far."""
-        self._written += changes - self._changes + _EACH
+        self._rows += changes - self._changes + _EACH
         self._changes = changes
 
     def bring_in(self) -> None:
         """Bring in the log where it may have grown long, unless another thread does. To be called when the
         writer lock has been given back."""
-        if self._written < _PAGES or not self._one.acquire(blocking=False):
+        if self._rows * self._share < _PAGES or not self._one.acquire(blocking=False):
             return
-        self._written = 0
+        rows, self._rows = self._rows, 0
         try:
             # What was committed stands whatever becomes of this, which is tried again: a disk may be full.
             with suppress(sqlite3.Error, StoreError):
-                self._shorten()
+                self._shorten(rows)
         finally:
             self._one.release()
 
@@ -106,11 +120,15 @@ class Checkpoints:
                 self._db.close()
                 self._db = None
 
-    def _shorten(self) -> None:
+    def _shorten(self, rows: int) -> None:
         if self._db is None:
             self._db = self._connect()
             self._log = f"{self._db.execute('PRAGMA database_list').fetchone()[2]}-wal"
         _, pages, _ = self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        use = use_of(self._log)
+        grown = pages - self._pages if use == self._use else pages
+        self._share = min(_MOST_SHARE, max(_LEAST_SHARE, grown / max(1, rows)))
+        self._pages, self._use = pages, use
         if pages >= _LONG_LOG:
             # Only a log with nothing left in it is used from its start again: what others have written
             # meanwhile has to come in before they go on. It is little.
