@@ -23,7 +23,7 @@ K = NodeKind
 #: How often a change is on each level where it is not at fault (0, 1, 2), before anything is known of the
 #: others, and for how many of them that counts.
 _USUAL = {
-    "files": (0.75, 0.15, 0.1),
+    "files": (0.94, 0.03, 0.03),
     "message": (0.98, 0.0, 0.02),
     "data": (0.72, 0.25, 0.03),
     "runtime": (0.8, 0.0, 0.2),
@@ -32,9 +32,28 @@ _USUAL = {
 _ASSUMED = 2.0
 
 
-class _Level(NamedTuple):
+class Level(NamedTuple):
+    """2: the failure names what changed, 1: what may have, 0: what others have; and that in words."""
+
     level: int
     text: str
+
+
+def files_level(said: Said, paths: Sequence[str]) -> Level:
+    """What a failure says of a commit that touched these files."""
+    files = named_files(said, paths)
+    if not files:
+        return Level(0, "it touched no file that the failure names")
+    path, innermost = files[0]
+    if innermost:
+        return Level(2, f"it touched {path}, where the failure came from")
+    return Level(1, f"it touched {path}, which the failure names")
+
+
+def named_as(sort: str, own: Level, others: Sequence[int]) -> Named:
+    """How unusual it is to be on a level. ``others`` are the levels of the other changes of this sort."""
+    usual = (others.count(own.level) + _ASSUMED * _USUAL[sort][own.level]) / (len(others) + _ASSUMED)
+    return Named(sort, own.level, usual, own.text)
 
 
 class Naming:
@@ -55,7 +74,7 @@ class Naming:
         self._said, self._places, self._at = said, places, at
         self._statistics, self._above, self._fresh = statistics, above, fresh
         nodes = [found.nodes[handle] for handle in found.candidates]
-        self._levels: dict[str, dict[int, _Level]] = {
+        self._levels: dict[str, dict[int, Level]] = {
             "files": _levels([n for n in nodes if n.kind is K.COMMIT], self._files),
             "message": _levels([n for n in nodes if n.kind is K.COMMIT], self._message),
             "data": _levels([n for n in nodes if n.kind is K.DATASET_VERSION], self._data),
@@ -67,50 +86,38 @@ class Naming:
         found = []
         for sort, levels in self._levels.items():
             if node.handle in levels:
-                own = levels[node.handle]
                 others = [levels[h].level for h in levels.keys() & self._fresh if h != node.handle]
-                same = sum(level == own.level for level in others)
-                usual = (same + _ASSUMED * _USUAL[sort][own.level]) / (len(others) + _ASSUMED)
-                found.append(Named(sort, own.level, usual, own.text))
+                found.append(named_as(sort, levels[node.handle], others))
         changed = [each.path for each in settings or () if self._is_setting(each.path)]
         if changed:
-            text = f"the failure names {changed[0]}, which changed"
-            found.append(Named("setting", 2, _USUAL["setting"][2], text))
+            found.append(named_as("setting", Level(2, f"the failure names {changed[0]}, which changed"), []))
         return found
 
-    def _files(self, commit: Node) -> _Level | None:
+    def _files(self, commit: Node) -> Level | None:
         paths = commit.properties.get("files")
-        if not isinstance(paths, list):
-            return None
-        files = named_files(self._said, [str(path) for path in paths])
-        if not files:
-            return _Level(0, "it touched no file that the failure names")
-        path, innermost = files[0]
-        if innermost:
-            return _Level(2, f"it touched {path}, where the failure came from")
-        return _Level(1, f"it touched {path}, which the failure names")
+        return files_level(self._said, [str(path) for path in paths]) if isinstance(paths, list) else None
 
-    def _message(self, commit: Node) -> _Level:
+    def _message(self, commit: Node) -> Level:
         spoken = named_words(self._said, subject_of(commit))
         if spoken:
-            return _Level(2, f"its message speaks of {spoken[0]}, which the failure names")
-        return _Level(0, "its message speaks of nothing that the failure names")
+            return Level(2, f"its message speaks of {spoken[0]}, which the failure names")
+        return Level(0, "its message speaks of nothing that the failure names")
 
-    def _data(self, version: Node) -> _Level | None:
+    def _data(self, version: Node) -> Level | None:
         columns, changed = self._statistics.columns(version.handle)
         names = self._said.names
         for column in sorted(changed):
             if column.lower() in names:
-                return _Level(2, f"the failure names its column {column}, which changed")
+                return Level(2, f"the failure names its column {column}, which changed")
         for column in sorted(columns):
             if column.lower() in names:
-                return _Level(1, f"the failure names its column {column}")
+                return Level(1, f"the failure names its column {column}")
         called = next((n for n in self._above(version.handle) if named_data(self._said, n)), None)
         if called is not None:
-            return _Level(1, f"the failure names {called}")
-        return _Level(0, "the failure names other data") if columns else None
+            return Level(1, f"the failure names {called}")
+        return Level(0, "the failure names other data") if columns else None
 
-    def _runtime(self, runtime: Node) -> _Level | None:
+    def _runtime(self, runtime: Node) -> Level | None:
         packages = self._places.packages(runtime, self._at)
         if packages is None:
             return None
@@ -118,14 +125,14 @@ class Naming:
         moved = {name for name in {*before, *mine} if before.get(name) != mine.get(name)}
         named = named_packages(self._said, moved)
         if named:
-            return _Level(2, f"the failure names {named[0]}, which is another version")
-        return _Level(0, "the failure names another package") if self._said.packages else None
+            return Level(2, f"the failure names {named[0]}, which is another version")
+        return Level(0, "the failure names another package") if self._said.packages else None
 
     def _is_setting(self, path: str) -> bool:
         return path.rpartition(".")[2].lower() in self._said.names
 
 
-def _levels(nodes: Sequence[Node], level: Callable[[Node], _Level | None]) -> dict[int, _Level]:
+def _levels(nodes: Sequence[Node], level: Callable[[Node], Level | None]) -> dict[int, Level]:
     """The level of each that something is said of; of none where nothing of the sort is named."""
     found = {node.handle: told for node in nodes if (told := level(node)) is not None}
     return found if any(told.level for told in found.values()) else {}

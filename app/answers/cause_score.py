@@ -80,7 +80,7 @@ _STEADY, _MOVED, _LEAP, _SETTINGS = 1.4, 0.5, 0.9, 1.5
 #: That the failure names a change because it is at fault, on the first and the second level of ``Named``; how
 #: much that counts.
 _NAMES = {
-    "files": (0.25, 0.35),
+    "files": (0.14, 0.28),
     "message": (0.0, 0.15),
     "data": (0.3, 0.5),
     "runtime": (0.0, 0.6),
@@ -108,7 +108,7 @@ def weigh(signals: Signals) -> list[Weight]:
     found += _settings(signals)
     found += _code(signals)
     found += _earlier(signals)
-    found += _words(signals.words)
+    found += words(signals.words)
     if signals.symptom:
         found.append(Weight("symptom", signals.symptom, signals.symptom_text))
     return [each for each in found if abs(each.log_odds) >= 0.005 or each.kind == "kind"]
@@ -181,7 +181,7 @@ def _code(signals: Signals) -> list[Weight]:
     return found
 
 
-def _words(named: Sequence[Named]) -> list[Weight]:
+def words(named: Sequence[Named]) -> list[Weight]:
     """What the failure's own words name because of what is at fault, or as they would name it anyway."""
     found = []
     for each in named:

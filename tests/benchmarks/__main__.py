@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.benchmarks import answers, closures, correlations, impact, ingestion, past, scale
+from tests.benchmarks import answers, closures, correlations, impact, ingestion, named, past, scale
 from tests.benchmarks.causes import figures as causes
 from tests.benchmarks.causes.targets import SCORED
 from tests.benchmarks.experiments import run as experiments
@@ -71,6 +71,8 @@ def _figures(part: str, folder: Path, server: Neo4jServer | None, smaller: int) 
         yield from impact.run(own, 1_000_000 // smaller)
     elif part == "causes":
         yield from causes.run(own, SCORED[: max(1, len(SCORED) // smaller)])
+    elif part == "named":
+        yield from named.run(_data())
     elif part == "past":
         yield from past.run(own, 1_000 // smaller, 6_000 // smaller)
     elif part == "scale":

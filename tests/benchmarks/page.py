@@ -21,6 +21,7 @@ TITLES = {
     "closures": "Closures",
     "answers": "GraphQL",
     "causes": "Root causes",
+    "named": "What failures name",
     "impact": "Impact",
     "past": "Past states",
     "correlations": "Correlations",
