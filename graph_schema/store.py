@@ -227,7 +227,7 @@ class GraphStore(Protocol):
 
     def prepare(self) -> None:
         """To be called once by a process that will write for long beside others, before it does: what would
-        hold them up later is done now. Raises StoreBusy."""
+        hold them up later is done now, as far as it can be."""
 
     def transact(self, work: Callable[[Transaction], T], fence: Fence | None = None) -> T:
         """Take the writer lock, run ``work`` (which may be repeated), commit. Raises Fenced, StoreBusy."""

@@ -23,28 +23,25 @@ _LEAST_SHARE, _MOST_SHARE = 0.05, 2.0
 _LONG_LOG = 32_000
 #: Bytes that a log may have until then: pages of 4 KiB with their headers, and what comes in meanwhile.
 _RESERVED = (_LONG_LOG + 12_000) * (4_096 + 24)
-#: What is appended at a time, and how often while nobody writes. Linux keeps what was written at once in one
-#: piece of its memory, and looks through all of a piece whenever a page of it is written.
-_ZEROS, _TIMES = bytes(4_096), 512
+#: What is appended at a time. Linux keeps what was written at once in one piece of its memory, and looks
+#: through all of a piece whenever a page of it is written.
+_ZEROS = bytes(4_096)
 #: Bytes that Linux reads ahead at most when it is asked to once.
 _READ_AHEAD = 1 << 20
 
 
-def lengthen(log: str) -> bool:
-    """Append zeros to a log until it has the length that it may get to; False while there is more to do. To
-    be called while nobody writes. What follows the last valid frame of a log means nothing to SQLite
-    (https://sqlite.org/walformat.html), as what is left of its earlier use does not.
+def lengthen(log: str) -> None:
+    """Append zeros to a log until it has the length that it may get to. To be called while nobody writes.
+    What follows the last valid frame of a log means nothing to SQLite (https://sqlite.org/walformat.html), as
+    what is left of its earlier use does not.
 
     Where a log grows, somebody who flushes it has blocks of the disk assigned to it, which may have to be
     looked for on the disk; meanwhile the file system (ext4) lets nobody append to it.
     """
     with Path(log).open("r+b", buffering=0) as file:
         missing = _RESERVED - file.seek(0, os.SEEK_END)
-        for _ in range(_TIMES):
-            if missing <= 0:
-                return True
+        while missing > 0:
             missing -= file.write(_ZEROS[:missing])
-        return False
 
 
 def use_of(log: str) -> bytes:

@@ -125,21 +125,19 @@ class SqliteStore(Reads):
 
     def prepare(self) -> None:
         """See :meth:`graph_schema.store.GraphStore.prepare`. The log gets the length that it will have."""
-        done, log = False, ""
-        # Without the room for it, it grows when it has to.
-        with suppress(OSError):
-            while not done:
-                with self._lock:
-                    db = self._writing()
-                    try:
-                        db.execute("BEGIN IMMEDIATE")
-                        log = f"{db.execute('PRAGMA database_list').fetchone()[2]}-wal"
-                        done = lengthen(log)
-                    except sqlite3.Error as error:
-                        raise self._unavailable(error) from error
-                    finally:
-                        if db.in_transaction:
-                            db.execute("ROLLBACK")
+        # Without the room for that, or beside somebody who writes all the time, it grows when it has to.
+        with suppress(OSError, StoreBusy):
+            with self._lock:
+                db = self._writing()
+                try:
+                    db.execute("BEGIN IMMEDIATE")
+                    log = f"{db.execute('PRAGMA database_list').fetchone()[2]}-wal"
+                    lengthen(log)
+                except sqlite3.Error as error:
+                    raise self._unavailable(error) from error
+                finally:
+                    if db.in_transaction:
+                        db.execute("ROLLBACK")
             flush(log)
 
     def _version(self, db: sqlite3.Connection) -> int:

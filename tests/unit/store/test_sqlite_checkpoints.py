@@ -87,7 +87,6 @@ def test_a_commit_stands_where_the_log_cannot_be_brought_in() -> None:
 def test_the_log_has_its_length_before_there_is_much_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoints, "_TIMES", 70)
     monkeypatch.setattr(checkpoints, "_RESERVED", 1_000_000)
     store = SqliteStore(tmp_path / "s.db")
     store.migrate()
@@ -117,7 +116,6 @@ def test_the_log_has_its_length_before_there_is_much_in_it(
 def test_a_log_is_made_longer_beside_others_who_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoints, "_TIMES", 5)
     monkeypatch.setattr(checkpoints, "_RESERVED", 4_000_000)
     store = SqliteStore(tmp_path / "s.db")
     store.migrate()
@@ -138,7 +136,7 @@ def test_a_log_is_made_longer_beside_others_who_write(
 def test_without_room_for_a_long_log_there_is_a_short_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(log: str) -> bool:
+    def full(log: str) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", log)
 
     monkeypatch.setattr("app.store.sqlite.store.lengthen", full)
@@ -169,4 +167,20 @@ def test_a_log_that_was_brought_in_is_asked_for_as_a_whole(
     parts = asked[last:]
     assert all(end == start for (_, end), (start, _) in pairwise(parts))
     assert parts[-1][1] > 400_000
+    store.close()
+
+
+def test_beside_somebody_who_writes_for_long_the_log_stays_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.store.sqlite.store._BUSY_SECONDS", 0.1)
+    store = SqliteStore(tmp_path / "s.db")
+    store.migrate()
+    with sqlite3.connect(tmp_path / "s.db", isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+
+        store.prepare()
+
+        assert log_of(store) < 1_000_000
+        other.execute("ROLLBACK")
     store.close()
