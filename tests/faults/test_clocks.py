@@ -20,12 +20,14 @@ from graph_schema.store import GraphStore
 from ingestors.history import history
 from ingestors.report import CURSOR
 from tests.faults.conftest import Figure
-from tests.faults.serving import Journal, overlaps, pulls
+from tests.faults.serving import Journal, Pull, overlaps, pulls
 from tests.faults.victim import Address
 
 HOUR = 3_600.0
 #: Seconds between two settings of the clock.
 QUIET = 4.0
+#: Seconds within which what a pull brought is committed, on a machine that has other work.
+COMMITTED = 0.3
 
 
 class Wall:
@@ -66,6 +68,10 @@ def opened(address: Address, wall: Wall) -> GraphStore:
     return Neo4jStore(address.place, address.password, clock=wall.micros)
 
 
+def _under_way(pull: Pull, at: float) -> bool:
+    return pull.began <= at <= (pull.ended or pull.began) + COMMITTED
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "steps", [(HOUR, -HOUR), (-HOUR, HOUR)], ids=["forward and back", "back and forward"]
@@ -91,7 +97,9 @@ def test_the_clock_is_set(
     watching.start()
 
     time.sleep(QUIET)
+    set_at = []
     for step in steps:
+        set_at.append(time.monotonic())
         wall.off += step
         time.sleep(QUIET)
 
@@ -105,8 +113,13 @@ def test_the_clock_is_set(
     skipped = sum(gap > 2.5 for gap in gaps)
     early = sum(gap < 0.5 for gap in gaps)
     backwards = sum(later < earlier for each in cursors.values() for earlier, later in pairwise(each))
+    # A lease is over for everybody once an hour has passed: what was under way then is fenced off, and done
+    # again. It may have ended a moment before, and not been committed yet.
+    cut = {pull for each in made.values() for pull in each for at in set_at if _under_way(pull, at)}
     repeated = sum(
-        later.cursor <= earlier.cursor for each in made.values() for earlier, later in pairwise(each)
+        later.cursor <= earlier.cursor and earlier not in cut
+        for each in made.values()
+        for earlier, later in pairwise(each)
     )
     figure(
         f"{len(gaps) + 2} runs of 2 sources every second while the clock was set by an hour twice:",
