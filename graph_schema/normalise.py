@@ -35,6 +35,11 @@ def text(value: str) -> str:
     return value
 
 
+def package(name: str) -> str:
+    """The name of a Python package, as indices compare it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def lower(value: str) -> str:
     """As :func:`text`, in lower case."""
     return text(value).lower()

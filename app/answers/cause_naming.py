@@ -6,7 +6,7 @@ from another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from app.answers.cause_code import subject_of
@@ -57,7 +57,7 @@ def named_as(sort: str, own: Level, others: Sequence[int]) -> Named:
 
 
 class Naming:
-    """What the words of one failure (``said``) name among the candidates. ``above`` gives the names of what a
+    """What the words of one failure (``said``) name among the candidates. ``above`` has the names of what a
     data version is a state of. How usual it is to be named is told by the ``fresh`` ones, those that the last
     good state did without: a repository's first commit touched every file."""
 
@@ -66,7 +66,7 @@ class Naming:
         said: Said,
         found: Pool,
         statistics: StatisticsHistory,
-        above: Callable[[int], Sequence[str]],
+        above: Mapping[int, Sequence[str]],
         places: Places,
         fresh: Collection[int],
         at: Micros,
@@ -112,7 +112,7 @@ class Naming:
         for column in sorted(columns):
             if column.lower() in names:
                 return Level(1, f"the failure names its column {column}")
-        called = next((n for n in self._above(version.handle) if named_data(self._said, n)), None)
+        called = next((n for n in self._above.get(version.handle, ()) if named_data(self._said, n)), None)
         if called is not None:
             return Level(1, f"the failure names {called}")
         return Level(0, "the failure names other data") if columns else None

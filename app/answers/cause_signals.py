@@ -80,7 +80,7 @@ class Reader:
         texts = [*(node.name for node in told), *map(failures.told, (*told, *failed))]
         said = said_in("\n".join(texts))
         fresh = {h for h in found.candidates if states.good is None or self._changed(h)}
-        self._naming = Naming(said, found, self.statistics, self._called, self.code, fresh, at)
+        self._naming = Naming(said, found, self.statistics, above, self.code, fresh, at)
         self._alike = roles_of_similar(subject, self.judgements.failures, self.judgements.played)
 
     def _read(self, store: GraphStore, known_at: Micros | None, spaces: Spaces) -> None:
@@ -178,9 +178,6 @@ class Reader:
             named=len(path) == 1 and node.kind is not K.DEPLOYMENT and self.subject.kind is K.INCIDENT,
             words=self._naming.of(node, settings),
         )
-
-    def _called(self, handle: int) -> list[str]:
-        return [self._titles[parent] for parent in self.groups.parents.get(handle, ())]
 
     def lines(self, handle: int) -> list[str]:
         """What a data or model version is a state of."""

@@ -3,6 +3,9 @@
 Where a bug was mended whose report held a stack trace, six times of ten it was mended in a file of that trace
 (A. Schröter, N. Bettenburg, R. Premraj, *Do stack traces help developers fix bugs?*, MSR 2010). Columns,
 packages and settings are named where they are missing or wrong.
+
+What failures have in common is read by :mod:`app.learnings.signature`; that masks paths and takes the names
+of functions and errors, where here paths count, and names of columns and settings must not drown.
 """
 
 from __future__ import annotations
@@ -10,6 +13,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
+
+from graph_schema.normalise import package
 
 _EXTENSION = r"\.(?:py|pyx|ipynb|sql|R|r|jl|scala|java|kt|go|rs|ts|js|mjs|cpp|cc|cu|c|h|sh|ya?ml|toml)"
 _FILE = re.compile(rf"(?<![\w@+~/\\.-])(?:[A-Za-z]:)?[\w@+~./\\-]*\w{_EXTENSION}\b(?!\.\w)")
@@ -47,7 +52,7 @@ def said_in(text: str) -> Said:
     files: list[tuple[str, ...]] = []
     inner: list[tuple[str, ...]] = []
     installed: list[tuple[str, ...]] = []
-    packages = {_package(a or b) for a, b in _MODULE.findall(text)}
+    packages = {package(a or b) for a, b in _MODULE.findall(text)}
     for line in text.splitlines():
         found = inner if _INNERMOST_FIRST.match(line) else files
         java = _JAVA.search(line)
@@ -61,7 +66,7 @@ def said_in(text: str) -> Said:
                 found.append(_parts(path))
             elif inside := held[1] or held[2]:
                 installed.append(_parts(inside))
-                packages.add(_package(_parts(inside)[0].partition(".")[0]))
+                packages.add(package(_parts(inside)[0].partition(".")[0]))
     names = {name for _, name in _QUOTED.findall(text)}
     names |= {*_CODE.findall(text), *_CALLED.findall(text)}
     names |= {name.rpartition(".")[2] for name in names}
@@ -71,10 +76,6 @@ def said_in(text: str) -> Said:
 
 def _parts(path: str) -> tuple[str, ...]:
     return tuple(part for part in path.split("/") if part not in ("", ".", "..", "~"))
-
-
-def _package(name: str) -> str:
-    return name.lower().replace("_", "-")
 
 
 def _last(files: Iterable[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
@@ -129,4 +130,4 @@ def named_data(said: Said, name: str) -> bool:
 
 def named_packages(said: Said, packages: Collection[str]) -> list[str]:
     """Those of the packages that are named, in order."""
-    return sorted(name for name in packages if _package(name) in said.packages)
+    return sorted(name for name in packages if package(name) in said.packages)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Collection, Sequence
 
 from app.answers.cause_graph import nodes_of
@@ -9,14 +10,15 @@ from app.answers.cause_history import Groups, RunHistory
 from app.answers.last_good import EARLIER, SIBLINGS, LastGood, State, along, began, troubles_of
 from app.answers.outcomes import GOOD
 from graph_schema.edges import EdgeKind
+from graph_schema.errors import BadIdentifier
 from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore
 from graph_schema.times import Micros, format_time
 from graph_schema.values import Direction, Node, Spaces
 
 E = EdgeKind
-#: Runs of one name that are looked at: those that were recorded last.
-NAMESAKES = 200
+#: Runs of one name that are looked at: as many as this of those recorded before, and of those after.
+_NAMESAKES = 200
 
 
 def of_runs(
@@ -78,9 +80,16 @@ def _namesakes(
     known: what ``kinlore run`` records belongs to no experiment."""
     found: set[int] = set()
     for node in failing:
-        called = store.resolve(f"name={node.name}", known_at=known_at, spaces=spaces)
-        labels = store.labels(called, known_at=known_at)
-        same = [label.handle for label in labels if label.kind is node.kind][-NAMESAKES:]
+        try:
+            called = store.resolve(f"name={node.name}", known_at=known_at, spaces=spaces)
+        except BadIdentifier:
+            continue  # A name may be longer than what can be looked up.
+        # Nodes get their handles as they are recorded; what was recorded later may well have run before.
+        called.sort()
+        own = bisect(called, node.handle)
+        near = called[max(own - 1 - _NAMESAKES, 0) : own + _NAMESAKES]
+        labels = store.labels(near, known_at=known_at)
+        same = [label.handle for label in labels if label.kind is node.kind]
         homes = _homes(store, {*same, node.handle}, known_at, spaces)
         mine = homes.get(node.handle, set())
         found |= {h for h in same if (homes.get(h, set()) & mine if mine else h not in homes)}

@@ -94,11 +94,9 @@ def _match(number: int, match: Mapping[str, Any], *, of_text: bool) -> Iterator[
 
 
 def _error(said: Mapping[str, Any]) -> str:
-    """What went wrong, in a line: type and message where these are told apart."""
-    from app.learnings.failures import line_of
+    from app.learnings.failures import error_of, line_of
 
-    parts = [str(said[key]).strip() for key in ("errorType", "errorMessage") if said.get(key)]
-    return line_of(": ".join(parts) or str(said.get("error") or said.get("summary") or ""))
+    return error_of(said) or line_of(str(said.get("summary") or ""))
 
 
 def _block(name: str, lines: list[str]) -> Iterator[str]:

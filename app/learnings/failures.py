@@ -77,15 +77,19 @@ def title(node: Node, checks: Sequence[Node] = ()) -> str:
         summary = next((str(said[key]) for key in ("summary", "description") if said.get(key)), "")
         first = summary.strip().partition("\n")[0]
         return (node.name if not first or first in node.name else f"{node.name}: {first}")[:_MAX_TITLE]
-    kind, message = said.get("errorType"), str(said.get("errorMessage") or "")
-    if kind:
-        return f"{kind}: {message.partition(chr(10))[0]}".removesuffix(": ")[:_MAX_TITLE]
-    for key in _ERRORS:
-        if said.get(key):
-            return line_of(str(said[key]))[:_MAX_TITLE]
+    if error := error_of(said):
+        return error[:_MAX_TITLE]
     if checks:
         return f"check failed: {checks[0].name}"[:_MAX_TITLE]
     return f"{node.name} failed"[:_MAX_TITLE]
+
+
+def error_of(said: Mapping[str, Any]) -> str:
+    """What went wrong, in a line, from a node's properties; empty where nothing says it."""
+    kind, message = said.get("errorType"), str(said.get("errorMessage") or "")
+    if kind:
+        return f"{kind}: {message.partition(chr(10))[0]}".removesuffix(": ")
+    return next((line_of(str(said[key])) for key in _ERRORS if said.get(key)), "")
 
 
 def line_of(text: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from app.lineage import differences
 from app.lineage.differences import Difference
+from graph_schema.normalise import package
 from graph_schema.values import Node
 
 #: Parts of a runtime, and what a difference in them usually means.
@@ -33,7 +34,7 @@ def packages_of(node: Node) -> dict[str, str]:
     for line in listed if isinstance(listed, list) else ():
         match = _PINNED.fullmatch(str(line).strip())
         if match:
-            found[re.sub(r"[-_.]+", "-", match[1]).lower()] = match[2] or ""
+            found[package(match[1])] = match[2] or ""
     return found
 
 

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from graph_schema.normalise import package
+
 _LOCKS = (
     "uv.lock", "poetry.lock", "pdm.lock", "pixi.lock", "Pipfile.lock", "conda-lock.yml", "requirements.lock",
     "requirements.txt", "environment.yml",
@@ -119,7 +121,7 @@ def _packages(site: Path | None) -> dict[str, str]:
     found: dict[str, str] = {}
     for entry in os.scandir(site) if site is not None else ():
         if match := _DIST.fullmatch(entry.name):
-            found[re.sub(r"[-_.]+", "-", match[1]).lower()] = match[2]
+            found[package(match[1])] = match[2]
     return found
 
 

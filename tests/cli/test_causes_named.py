@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
 from tests.cli.commands import PYTHON, Commands
-from tests.cli.conftest import git
+from tests.sources.repositories import Repository
 
 TRAIN = """
 import csv
@@ -21,43 +19,22 @@ def build(rows):
 """
 
 
-@pytest.fixture
-def run(folder: Path, tmp_path: Path) -> Commands:
-    git(folder, "init", "--quiet", "--initial-branch=main")
-    (folder / ".git" / "info" / "exclude").write_text("kinlore*\n")
-    return Commands(folder, tmp_path / "state")
-
-
-def commit(folder: Path, number: int, message: str, **files: str) -> None:
-    for name, text in files.items():
-        path = folder / name.replace("__", "/").replace("_dot_", ".")
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
-    git(folder, "add", "-A")
-    # An hour apart, as commits have whole seconds.
-    at = f"@{1_767_225_600 + number * 3_600} +0000"
-    git(folder, "commit", "--quiet", "-m", message, "--date", at)
-
-
-def test_the_commit_that_touched_where_it_broke_comes_first(
-    run: Commands, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = run.folder
-    (folder / "kinlore.toml").write_text('[[sources]]\ntype = "git"\nname = "churn"\npath = "."\n')
-    for number, (message, files) in enumerate(
-        [
-            ("First", {"train_dot_py": TRAIN, "churn__features_dot_py": FEATURES.format(column="tenure_days"),
-                       "churn__model_dot_py": "fit = sum", "orders_dot_csv": "id,tenure_days\n1,30\n"}),
-            ("Mean, not sum", {"churn__model_dot_py": "def fit(x): return sum(x) / len(x)"}),
-            ("Shorter", {"churn__features_dot_py": FEATURES.format(column="tenure")}),
-            ("Loading", {"churn__loading_dot_py": "SIZE = 3"}),
-            ("How to run", {"README_dot_md": "python train.py"}),
-        ]
-    ):  # fmt: skip
-        monkeypatch.setenv("GIT_COMMITTER_DATE", f"@{1_767_225_600 + number * 3_600} +0000")
-        commit(folder, number, message, **files)
-        if number == 0:
-            assert run("--quiet", "--", PYTHON, "train.py").code == 0
+def test_the_commit_that_touched_where_it_broke_comes_first(folder: Path, tmp_path: Path) -> None:
+    repository, run = Repository(folder), Commands(folder, tmp_path / "state")
+    repository.write({".git/info/exclude": "kinlore*\n"})
+    repository.write({"kinlore.toml": '[[sources]]\ntype = "git"\nname = "churn"\npath = "."\n'})
+    first = {
+        "train.py": TRAIN,
+        "churn/features.py": FEATURES.format(column="tenure_days"),
+        "churn/model.py": "fit = sum",
+        "orders.csv": "id,tenure_days\n1,30\n",
+    }
+    repository.commit("First", first)
+    assert run("--quiet", "--", PYTHON, "train.py").code == 0
+    repository.commit("Mean, not sum", {"churn/model.py": "def fit(x): return sum(x) / len(x)"})
+    repository.commit("Shorter", {"churn/features.py": FEATURES.format(column="tenure")})
+    repository.commit("Loading", {"churn/loading.py": "SIZE = 3"})
+    repository.commit("How to run", {"README.md": "python train.py"})
     failed = run("--", PYTHON, "train.py")
     assert failed.code == 1 and "KeyError: 'tenure'" in failed.err
     run_id = failed.err.partition("kinlore.run=")[2].split()[0]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from app.answers.causes import Cause
 from graph_schema.claims import Claim, Links, Names
 from graph_schema.edges import EdgeKind
@@ -171,3 +173,33 @@ def test_a_run_of_no_experiment_is_held_against_those_of_its_name_and_repository
     assert answer.last_good is not None and answer.last_good.id == run(0)
     assert answer.candidates[0].node.id == sha(1)
     assert ask(store, run(8)).last_good is None, "of code that is not known there is nothing to compare"
+
+
+def test_of_many_runs_of_a_name_those_recorded_next_to_it_are_looked_at(
+    store: GraphStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.answers.good_runs._NAMESAKES", 3)
+    claims = failing(TRACE + "ZeroDivisionError: division by zero")
+    claims = [c for c in claims if not (isinstance(c, Links) and c.src == EXPERIMENT)]
+    tell(store, claims)
+    later: list[Claim] = []
+    for number in range(10, 30):
+        ended = FAILED + number * HOUR
+        # Ids in no order: what is next to it is told by when it was recorded.
+        later += thing(
+            K.RUN, f"mlflow.run_id=a{number}", ended, name="train-churn", startedAt=format_time(ended)
+        )
+        later.append(Links(E.CODE_FOR, sha(3), f"mlflow.run_id=a{number}", ended))
+    tell(store, later, "later")
+
+    good = ask(store, run(1)).last_good
+
+    assert good is not None and good.id == run(0)
+
+
+@pytest.mark.parametrize("name", ["x" * 5_000, "train\n2"])
+def test_a_run_with_a_name_that_cannot_be_looked_up(store: GraphStore, name: str) -> None:
+    claims = thing(K.RUN, run(5), FAILED, name=name, status="FAILED", startedAt=format_time(FAILED))
+    tell(store, claims)
+
+    assert ask(store, run(5)).last_good is None

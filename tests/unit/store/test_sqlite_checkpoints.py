@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -41,15 +42,28 @@ def fill(store: SqliteStore, name: str, commits: int) -> None:
         store.transact(work)
 
 
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    made = SqliteStore(tmp_path / "s.db")
+    made.migrate()
+    yield made
+    made.close()
+
+
+def check(file: Path) -> None:
+    with sqlite3.connect(file) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
 def log_of(store: SqliteStore) -> int:
     return Path(f"{store.path}-wal").stat().st_size
 
 
-def test_the_log_is_brought_in_and_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_log_is_brought_in_and_used_again(
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(checkpoints, "_PAGES", 200)
     monkeypatch.setattr(checkpoints, "_LONG_LOG", 400)
-    store = SqliteStore(tmp_path / "s.db")
-    store.migrate()
 
     fill(store, "alone", 200)
     written = 200 * 20 * PAGE
@@ -64,8 +78,7 @@ def test_the_log_is_brought_in_and_used_again(tmp_path: Path, monkeypatch: pytes
 
     assert len(store.service("page", limit=10_000)) == 8_000
     store.close()
-    with sqlite3.connect(tmp_path / "s.db") as db:
-        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    check(tmp_path / "s.db")
 
 
 def test_a_commit_stands_where_the_log_cannot_be_brought_in() -> None:
@@ -85,11 +98,9 @@ def test_a_commit_stands_where_the_log_cannot_be_brought_in() -> None:
 
 
 def test_the_log_has_its_length_before_there_is_much_in_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoints, "_RESERVED", 1_000_000)
-    store = SqliteStore(tmp_path / "s.db")
-    store.migrate()
     fill(store, "before", 3)
 
     store.prepare()
@@ -104,8 +115,7 @@ def test_the_log_has_its_length_before_there_is_much_in_it(
     left.mkdir()
     for name in ("s.db", "s.db-wal"):
         shutil.copy(tmp_path / name, left / name)
-    with sqlite3.connect(left / "s.db") as db:
-        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    check(left / "s.db")
     again = SqliteStore(left / "s.db")
     assert again.service("page", limit=1_000) == store.service("page", limit=1_000)
     again.close()
@@ -114,11 +124,9 @@ def test_the_log_has_its_length_before_there_is_much_in_it(
 
 
 def test_a_log_is_made_longer_beside_others_who_write(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoints, "_RESERVED", 4_000_000)
-    store = SqliteStore(tmp_path / "s.db")
-    store.migrate()
     others = subprocess.Popen([sys.executable, "-c", _WRITING, str(tmp_path / "s.db")])
     while not store.service("page", limit=1):
         time.sleep(0.01)
@@ -129,19 +137,16 @@ def test_a_log_is_made_longer_beside_others_who_write(
     assert len(store.service("page", limit=10_000)) == 2_000
     assert log_of(store) >= 4_000_000
     store.close()
-    with sqlite3.connect(tmp_path / "s.db") as db:
-        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    check(tmp_path / "s.db")
 
 
 def test_without_room_for_a_long_log_there_is_a_short_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(log: str) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", log)
 
     monkeypatch.setattr("app.store.sqlite.store.lengthen", full)
-    store = SqliteStore(tmp_path / "s.db")
-    store.migrate()
 
     store.prepare()
 
@@ -150,16 +155,19 @@ def test_without_room_for_a_long_log_there_is_a_short_one(
     store.close()
 
 
-@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="this system takes no advice on files")
 def test_a_log_that_was_brought_in_is_asked_for_as_a_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[int, int]] = []
-    monkeypatch.setattr(os, "posix_fadvise", lambda _, start, size, __: asked.append((start, start + size)))
+
+    def advise(_: int, start: int, size: int, __: int) -> None:
+        asked.append((start, start + size))
+
+    # Not every system takes advice on files.
+    monkeypatch.setattr(os, "posix_fadvise", advise, raising=False)
+    monkeypatch.setattr(os, "POSIX_FADV_WILLNEED", 3, raising=False)
     monkeypatch.setattr(checkpoints, "_PAGES", 200)
     monkeypatch.setattr(checkpoints, "_READ_AHEAD", 100_000)
-    store = SqliteStore(tmp_path / "s.db")
-    store.migrate()
 
     fill(store, "a", 200)
 
@@ -171,11 +179,9 @@ def test_a_log_that_was_brought_in_is_asked_for_as_a_whole(
 
 
 def test_beside_somebody_who_writes_for_long_the_log_stays_short(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.store.sqlite.store._BUSY_SECONDS", 0.1)
-    store = SqliteStore(tmp_path / "s.db")
-    store.migrate()
     with sqlite3.connect(tmp_path / "s.db", isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
 
