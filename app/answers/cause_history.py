@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import msgspec
 
 from app.answers.cause_graph import nodes_of
-from app.answers.last_good import SIBLINGS, along, time_of
+from app.answers.last_good import along, near, time_of
 from app.answers.metrics import higher_is_better
 from app.answers.outcomes import BAD, GOOD
 from graph_schema.edges import EdgeKind
@@ -52,16 +52,17 @@ def groups_of(
     store: GraphStore, handles: Collection[int], at: Micros, known_at: Micros | None, spaces: Spaces
 ) -> Groups:
     """What these belong to, and what else belongs there and was there by then. Three store calls; of very
-    large groups only the members that were recorded last are read."""
+    large groups only the last members before then are read."""
     parents: dict[int, list[int]] = {}
     for step, _ in along(store, sorted(handles), Direction.UPSTREAM, E.HAS, known_at, spaces):
         parents.setdefault(step.dst, []).append(step.src)
     above = sorted({parent for each in parents.values() for parent in each})
-    members: dict[int, list[int]] = {}
+    held: dict[int, set[tuple[int, Micros | None]]] = {}
     for step, edge in along(store, above, Direction.DOWNSTREAM, E.HAS, known_at, spaces):
-        if edge.valid_from is None or edge.valid_from <= at:
-            members.setdefault(step.src, []).append(step.dst)
-    wanted = {member for each in members.values() for member in sorted(set(each))[-SIBLINGS:]}
+        held.setdefault(step.src, set()).add((step.dst, edge.valid_from))
+    last = max(handles, default=0)
+    members = {parent: near(each, at, last) for parent, each in held.items()}
+    wanted = {member for each in members.values() for member in each}
     return Groups(parents, members, nodes_of(store, wanted | set(handles), known_at, spaces))
 
 

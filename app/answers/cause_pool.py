@@ -65,7 +65,8 @@ def pool(
         # A deployment that failed beside its elder: the elder is failing and, before, was good.
         roots[state.node.handle] = roots.get(state.node.handle, 0) | (_EARLIER << number)
     if states.good is not None:
-        roots[states.good.node.handle] |= GOOD
+        good = states.good.node.handle
+        roots[good] = roots.get(good, 0) | GOOD
     region = read(store, roots, Direction.UPSTREAM, FLOW_KINDS, until=at, known_at=known_at, spaces=spaces)
     held = masks(region, roots)
     paths = best_paths(region, subject.handle)

@@ -25,7 +25,7 @@ from app.answers.cause_settings import changed_settings, configuration, paramete
 from app.answers.cause_similar import roles_of_similar
 from app.answers.cause_statistics import StatisticsHistory, in_words
 from app.answers.cause_words import said_in
-from app.answers.last_good import SIBLINGS, LastGood, Stay, along, stays_of, time_of, troubles_of
+from app.answers.last_good import LastGood, Stay, along, stays_of, time_of, troubles_of
 from app.answers.outcomes import BAD
 from app.learnings import failures
 from graph_schema.edges import FLOW_KINDS, EdgeKind
@@ -116,7 +116,7 @@ class Reader:
     def _read_checks(
         self, store: GraphStore, reached: Sequence[int], known_at: Micros | None, spaces: Spaces
     ) -> None:
-        kin = [m for each in self.groups.members.values() for m in each[-SIBLINGS:]]
+        kin = [m for each in self.groups.members.values() for m in each]
         of_kin = along(store, kin, Direction.DOWNSTREAM, E.CHECKED_BY, known_at, spaces)
         of = {(step.src, step.dst) for step, _ in of_kin}
         of |= {(link.src, check) for check in reached for link in self.region.into.get(check, ())}

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 
 from app.answers.cause_graph import nodes_of
 from app.answers.cause_history import Groups, RunHistory
-from app.answers.last_good import EARLIER, SIBLINGS, LastGood, State, along, began, troubles_of
+from app.answers.last_good import EARLIER, LastGood, State, along, began, near, troubles_of
 from app.answers.outcomes import GOOD
 from graph_schema.edges import EdgeKind
 from graph_schema.errors import BadIdentifier
@@ -19,6 +19,8 @@ from graph_schema.values import Direction, Node, Spaces
 E = EdgeKind
 #: Runs of one name that are looked at: as many as this of those recorded before, and of those after.
 _NAMESAKES = 200
+#: Runs that ended well whose incidents are asked for first.
+_FIRST = 32
 
 
 def of_runs(
@@ -35,42 +37,52 @@ def of_runs(
     above = along(store, handles, Direction.UPSTREAM, E.HAS, known_at, spaces)
     groups = sorted({step.src for step, _ in above})
     below = along(store, groups, Direction.DOWNSTREAM, E.HAS, known_at, spaces)
-    members = {step.dst for step, _ in below}
+    members = set(near({(step.dst, edge.valid_from) for step, edge in below}, at, max(handles, default=0)))
     grouped = {step.dst for step, _ in above}
     alone = [node for node in failing if node.handle not in grouped and _ends(node)]
     members |= _namesakes(store, alone, known_at, spaces)
-    siblings = nodes_of(store, sorted(members - set(handles))[-SIBLINGS:], known_at, spaces)
+    siblings = nodes_of(store, sorted(members - set(handles)), known_at, spaces)
     kinds = {node.kind for node in failing}
     alike = [n for n in siblings.values() if n.kind in kinds]
     dated = [(when, n) for n in alike if (when := began(n)) is not None and when < at]
     # Of runs that bear the same name, these are what the failing one is an instance of.
     named = {_stem(node.name) for node in failing}
     dated.sort(key=lambda pair: (_stem(pair[1].name) not in named, -pair[0], pair[1].id))
-    troubles = troubles_of(store, [n.handle for _, n in dated[: 4 * EARLIER]], set(), at, known_at, spaces)
-    earlier = [State(n, when, None, troubles.get(n.handle, ())) for when, n in dated[: 4 * EARLIER]]
-    states = [State(n, began(n) or at, None) for n in failing]
     held = Groups({}, {}, siblings)
     for step, _ in below:
         held.parents.setdefault(step.dst, []).append(step.src)
         held.members.setdefault(step.src, []).append(step.dst)
     history = RunHistory(held, at)
+    troubles = troubles_of(store, [n.handle for _, n in dated[:EARLIER]], set(), at, known_at, spaces)
+    earlier = [State(n, when, None, troubles.get(n.handle, ())) for when, n in dated[:EARLIER]]
+    states = [State(n, began(n) or at, None) for n in failing]
+    well = [(when, n) for when, n in dated if _went_well(n)]
     worse = 0
-    for state in earlier:
-        status = state.node.properties.get("status")
-        if state.troubles or not (status in GOOD or (status is None and not _ends(state.node))):
-            continue
-        if history.worse(state.node):
-            worse += 1
-            continue
-        ended = f"ended as {status}" if status else "has no incident"
-        because = f"{state.node.name} of {format_time(state.since)} {ended}"
-        if worse:
-            because += "; what ran since did worse by its metrics"
-        return LastGood(failing=states, earlier=earlier[:EARLIER], good=state, because=because)
-    because = "none of its kind is known before it" if not earlier else "none before it ended well"
+    # The last is good, mostly; where many are not, all that is left is asked for at once.
+    for some in (well[:_FIRST], well[_FIRST:]):
+        troubles = troubles_of(store, [n.handle for _, n in some], set(), at, known_at, spaces)
+        for when, node in some:
+            if troubles.get(node.handle):
+                continue
+            if history.worse(node):
+                worse += 1
+                continue
+            status = node.properties.get("status")
+            ended = f"ended as {status}" if status else "has no incident"
+            because = f"{node.name} of {format_time(when)} {ended}"
+            if worse:
+                because += "; what ran since did worse by its metrics"
+            return LastGood(failing=states, earlier=earlier, good=State(node, when, None), because=because)
+    because = "none of its kind is known before it" if not dated else "none before it ended well"
     if worse:
         because = "all before it that ended well did worse by their metrics"
-    return LastGood(failing=states, earlier=earlier[:EARLIER], good=None, because=because)
+    return LastGood(failing=states, earlier=earlier, good=None, because=because)
+
+
+def _went_well(node: Node) -> bool:
+    """Whether a run ended well, as far as it says so itself; data and models do not end."""
+    status = node.properties.get("status")
+    return status in GOOD or (status is None and not _ends(node))
 
 
 def _namesakes(

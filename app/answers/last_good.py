@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from bisect import bisect
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
@@ -15,7 +16,7 @@ from graph_schema.values import Direction, Edge, Moment, Node, Spaces, Step
 
 E = EdgeKind
 #: States before the failing one that are looked at, and things of one group that are compared with.
-EARLIER, SIBLINGS = 8, 2_000
+EARLIER, _SIBLINGS = 8, 2_000
 #: What stood for less than this has not shown that it is good: 30 minutes.
 _SHORTEST = 30 * 60 * 1_000_000
 
@@ -90,6 +91,22 @@ def along(
     steps = store.expand(sorted(handles), direction, (kind,), Moment(known_at=known_at), spaces).steps
     edges = store.edges([step.belief for step in steps], known_at=known_at) if steps else []
     return list(zip(steps, edges, strict=True))
+
+
+def near(members: Iterable[tuple[int, Micros | None]], at: Micros, handle: int) -> list[int]:
+    """Of the handles in a group, each with when it came there, those that came last before a time. Where
+    nobody says when, those recorded next to ``handle``: before it, and after, for the newest may have been
+    told first. Of either at most 2,000, on each side."""
+    dated, others = [], []
+    for member, since in members:
+        if since is None:
+            others.append(member)
+        elif since <= at:
+            dated.append((since, member))
+    others.sort()
+    place = bisect(others, handle)
+    beside = others[max(place - _SIBLINGS, 0) : place + _SIBLINGS]
+    return [*beside, *(member for _, member in sorted(dated)[-_SIBLINGS:])]
 
 
 def of_deployments(

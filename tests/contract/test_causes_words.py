@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from app.answers.causes import Cause
 from graph_schema.claims import Claim, Links, Names
 from graph_schema.edges import EdgeKind
@@ -152,54 +150,3 @@ def test_a_feature_in_an_alert_and_a_trace_in_the_failed_run_that_it_is_about(st
 
     assert words(causes[data(1)]) == ["the failure names its column country, which changed"]
     assert words(causes[sha(1)]) == ["it touched churn/features.py, where the failure came from"]
-
-
-def test_a_run_of_no_experiment_is_held_against_those_of_its_name_and_repository(store: GraphStore) -> None:
-    claims = failing(TRACE + "ZeroDivisionError: division by zero")
-    claims = [c for c in claims if not (isinstance(c, Links) and c.src == EXPERIMENT)]
-    # Of the same name, later and well, but of another repository; and one of which no code is known.
-    other, ended = sha(77), EPOCH + 90 * HOUR
-    claims += thing(K.COMMIT, other, ended, name="elsewhere")
-    claims.append(Links(E.HAS, "git.remote=git.example.com/acme/other", other, ended))
-    for number in (7, 8):
-        claims += thing(
-            K.RUN, run(number), ended, name="train-churn", status="FINISHED", startedAt=format_time(ended)
-        )
-    claims.append(Links(E.CODE_FOR, other, run(7), ended))
-    tell(store, claims)
-
-    answer = ask(store, run(1), first=50)
-
-    assert answer.last_good is not None and answer.last_good.id == run(0)
-    assert answer.candidates[0].node.id == sha(1)
-    assert ask(store, run(8)).last_good is None, "of code that is not known there is nothing to compare"
-
-
-def test_of_many_runs_of_a_name_those_recorded_next_to_it_are_looked_at(
-    store: GraphStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("app.answers.good_runs._NAMESAKES", 3)
-    claims = failing(TRACE + "ZeroDivisionError: division by zero")
-    claims = [c for c in claims if not (isinstance(c, Links) and c.src == EXPERIMENT)]
-    tell(store, claims)
-    later: list[Claim] = []
-    for number in range(10, 30):
-        ended = FAILED + number * HOUR
-        # Ids in no order: what is next to it is told by when it was recorded.
-        later += thing(
-            K.RUN, f"mlflow.run_id=a{number}", ended, name="train-churn", startedAt=format_time(ended)
-        )
-        later.append(Links(E.CODE_FOR, sha(3), f"mlflow.run_id=a{number}", ended))
-    tell(store, later, "later")
-
-    good = ask(store, run(1)).last_good
-
-    assert good is not None and good.id == run(0)
-
-
-@pytest.mark.parametrize("name", ["x" * 5_000, "train\n2"])
-def test_a_run_with_a_name_that_cannot_be_looked_up(store: GraphStore, name: str) -> None:
-    claims = thing(K.RUN, run(5), FAILED, name=name, status="FAILED", startedAt=format_time(FAILED))
-    tell(store, claims)
-
-    assert ask(store, run(5)).last_good is None

@@ -1,0 +1,104 @@
+"""The last run that was good: whatever else was recorded of the same group or name, and when."""
+
+from __future__ import annotations
+
+import pytest
+
+from graph_schema.claims import Claim, Links, Names
+from graph_schema.edges import EdgeKind
+from graph_schema.kinds import NodeKind
+from graph_schema.store import GraphStore
+from graph_schema.times import format_time
+from tests.contract.harness import EPOCH
+from tests.contract.test_causes import HOUR, ask, run, sha, tell, thing
+from tests.contract.test_causes_words import EXPERIMENT, FAILED, TRACE, failing
+
+E, K = EdgeKind, NodeKind
+
+
+@pytest.mark.parametrize("dated", [True, False])
+def test_of_a_large_group_those_before_it_are_looked_at(
+    store: GraphStore, monkeypatch: pytest.MonkeyPatch, dated: bool
+) -> None:
+    monkeypatch.setattr("app.answers.last_good._SIBLINGS", 3)
+    job = "openlineage.job=etl/orders"
+    claims: list[Claim] = [Names(K.JOB, (job,))]
+    for number in (*range(3, 9), *range(9, 40)):
+        at, id = EPOCH + number * HOUR, f"openlineage.run_id=00000000-0000-4000-8000-{number:012}"
+        status = "FAILED" if number in (9, 39) else "COMPLETE"
+        claims += thing(K.JOB_RUN, id, at, name="orders", status=status, startedAt=format_time(at))
+        claims.append(Links(E.HAS, job, id, at if dated else None))
+    tell(store, claims)
+
+    for failed in (9, 39):
+        good = ask(store, f"openlineage.run_id=00000000-0000-4000-8000-{failed:012}").last_good
+
+        assert good is not None and good.id.endswith(f"{failed - 1:012}")
+
+
+def test_after_a_hundred_that_failed_the_one_before_them_is_the_last_good(store: GraphStore) -> None:
+    job = "openlineage.job=etl/orders"
+    claims: list[Claim] = [Names(K.JOB, (job,))]
+    ids = [f"openlineage.run_id=00000000-0000-4000-8000-{number:012}" for number in range(102)]
+    for number, id in enumerate(ids):
+        at = EPOCH + number * HOUR
+        status = "FAILED" if number > 1 else "COMPLETE"
+        claims += thing(K.JOB_RUN, id, at, name="orders", status=status, startedAt=format_time(at))
+        claims.append(Links(E.HAS, job, id, at))
+    tell(store, claims)
+
+    answer = ask(store, ids[-1])
+
+    assert answer.last_good is not None and answer.last_good.id == ids[1]
+    assert answer.last_good_because.endswith("ended as COMPLETE")
+
+
+def test_a_run_of_no_experiment_is_held_against_those_of_its_name_and_repository(store: GraphStore) -> None:
+    claims = failing(TRACE + "ZeroDivisionError: division by zero")
+    claims = [c for c in claims if not (isinstance(c, Links) and c.src == EXPERIMENT)]
+    # Of the same name, later and well, but of another repository; and one of which no code is known.
+    other, ended = sha(77), EPOCH + 90 * HOUR
+    claims += thing(K.COMMIT, other, ended, name="elsewhere")
+    claims.append(Links(E.HAS, "git.remote=git.example.com/acme/other", other, ended))
+    for number in (7, 8):
+        claims += thing(
+            K.RUN, run(number), ended, name="train-churn", status="FINISHED", startedAt=format_time(ended)
+        )
+    claims.append(Links(E.CODE_FOR, other, run(7), ended))
+    tell(store, claims)
+
+    answer = ask(store, run(1), first=50)
+
+    assert answer.last_good is not None and answer.last_good.id == run(0)
+    assert answer.candidates[0].node.id == sha(1)
+    assert ask(store, run(8)).last_good is None, "of code that is not known there is nothing to compare"
+
+
+def test_of_many_runs_of_a_name_those_recorded_next_to_it_are_looked_at(
+    store: GraphStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.answers.good_runs._NAMESAKES", 3)
+    claims = failing(TRACE + "ZeroDivisionError: division by zero")
+    claims = [c for c in claims if not (isinstance(c, Links) and c.src == EXPERIMENT)]
+    tell(store, claims)
+    later: list[Claim] = []
+    for number in range(10, 30):
+        ended = FAILED + number * HOUR
+        # Ids in no order: what is next to it is told by when it was recorded.
+        later += thing(
+            K.RUN, f"mlflow.run_id=a{number}", ended, name="train-churn", startedAt=format_time(ended)
+        )
+        later.append(Links(E.CODE_FOR, sha(3), f"mlflow.run_id=a{number}", ended))
+    tell(store, later, "later")
+
+    good = ask(store, run(1)).last_good
+
+    assert good is not None and good.id == run(0)
+
+
+@pytest.mark.parametrize("name", ["x" * 5_000, "train\n2"])
+def test_a_run_with_a_name_that_cannot_be_looked_up(store: GraphStore, name: str) -> None:
+    claims = thing(K.RUN, run(5), FAILED, name=name, status="FAILED", startedAt=format_time(FAILED))
+    tell(store, claims)
+
+    assert ask(store, run(5)).last_good is None
