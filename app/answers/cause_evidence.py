@@ -91,7 +91,8 @@ class Named(msgspec.Struct, frozen=True):
 class Signals(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one change. ``sort`` is a key of ``PRIORS``; ``serving``: it takes effect where models
     are served; ``changed``: whether the last good state did without it (None: there is none to compare with);
-    ``dated``: somebody says when it came to be.
+    ``dated``: somebody says when it came to be; ``after``: the run that failed the same way before it came,
+    empty where there is none. ``crashed``: what failed is a run, and ``runs`` tells which failed like it.
 
     ``own`` are the exposures of the very things that failed and of what stood in their place before,
     ``others`` all others'. ``size`` is the factor to the size usual before, ``spread`` the factor that is
@@ -127,6 +128,8 @@ class Signals(msgspec.Struct, frozen=True, kw_only=True):
     upgrade: int | None = None
     age: float = 0.0
     dated: bool = True
+    after: str = ""
+    crashed: bool = False
     named: bool = False
     words: Sequence[Named] = ()
 

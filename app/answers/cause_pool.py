@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -26,8 +26,8 @@ _MADE = {
 }
 #: Candidates that are looked at in detail, the latest to take effect first.
 MAX_CANDIDATES = 150
-#: Bits of the states: the failing ones, then the last good, then each earlier one.
-FAILING, GOOD, _EARLIER = 1, 2, 4
+#: Bits of the states: the failing ones, the last good, the first that failed the same way, each earlier one.
+FAILING, GOOD, _SINCE, _EARLIER = 1, 2, 4, 8
 
 
 class Pool(msgspec.Struct):
@@ -48,6 +48,10 @@ class Pool(msgspec.Struct):
         """Whether the last good state did without it."""
         return not self.held.get(handle, 0) & GOOD
 
+    def since(self, handle: int) -> bool:
+        """Whether the first that failed the same way had it."""
+        return bool(self.held.get(handle, 0) & _SINCE)
+
 
 def pool(
     store: GraphStore,
@@ -67,15 +71,20 @@ def pool(
     if states.good is not None:
         good = states.good.node.handle
         roots[good] = roots.get(good, 0) | GOOD
+    for state in states.streak[-1:]:
+        first = state.node.handle
+        roots[first] = roots.get(first, 0) | _SINCE
     region = read(store, roots, Direction.UPSTREAM, FLOW_KINDS, until=at, known_at=known_at, spaces=spaces)
     held = masks(region, roots)
     paths = best_paths(region, subject.handle)
     nodes = nodes_of(store, region.handles, known_at, spaces)
     code = code_of(store, region, paths, held, nodes, known_at, spaces)
-    if code.between:
+    if code.homes:
+        # The order of commits is part of it now.
         paths = best_paths(region, subject.handle)
     found = Pool(region, paths, held, nodes, [], code, [])
-    _choose(found, subject, at, states.good is not None)
+    failing = {subject.handle, *(state.node.handle for state in states.failing)}
+    _choose(found, failing, at, states.good is not None)
     return found
 
 
@@ -87,11 +96,11 @@ def effective(found: Pool, handle: int) -> Micros | None:
     return min(uses if own is None else [own, *uses], default=None)
 
 
-def _choose(found: Pool, subject: Node, at: Micros, compares: bool) -> None:
+def _choose(found: Pool, failing: Collection[int], at: Micros, compares: bool) -> None:
     dated: list[tuple[Micros, int]] = []
     for handle in found.paths:
         node = found.nodes.get(handle)
-        if node is None or node.kind not in _KINDS or not _could(found, node, subject):
+        if node is None or node.kind not in _KINDS or not _could(found, node, failing):
             continue
         when = effective(found, handle)
         if when is None:
@@ -104,8 +113,8 @@ def _choose(found: Pool, subject: Node, at: Micros, compares: bool) -> None:
     found.left_out = len(dated) - len(found.candidates)
 
 
-def _could(found: Pool, node: Node, subject: Node) -> bool:
-    """Whether a thing is a change by itself, and not only what came of one."""
+def _could(found: Pool, node: Node, failing: Collection[int]) -> bool:
+    """Whether a thing is a change by itself, and not only what came of one, or what it is all about."""
     links = found.region.into.get(node.handle, ())
     if node.kind in _MADE:
         return not any(link.edge.kind in _MADE[node.kind] for link in links)
@@ -114,7 +123,7 @@ def _could(found: Pool, node: Node, subject: Node) -> bool:
         out = found.region.out.get(node.handle, ())
         return any(link.edge.kind is not E.INTRODUCED for link in out)
     if node.kind is K.JOB_RUN:
-        return node.handle != subject.handle and node.properties.get("status") == "FAILED"
+        return node.handle not in failing and node.properties.get("status") == "FAILED"
     if node.kind is K.DEPLOYMENT:
         return bool(found.held.get(node.handle, 0) & FAILING)
     return True

@@ -43,6 +43,9 @@ PRIORS = {
 #: The share of what no tool told of, as log-odds against a change with nothing for or against it.
 UNTOLD = 0.0
 _CHANGED, _UNCHANGED, _UNDATED, _BROUGHT, _TRIVIAL = 0.6, -1.7, -1.5, -1.0, -0.8
+#: Of a run that failed: that the last good one did without it, and had it too; that another failed the same
+#: way before it came. What breaks a run breaks it at once.
+_NEW, _RAN_WITH_IT, _AFTER = 1.5, -5.0, -5.0
 #: By how near what a commit touched is to what ran.
 _TOUCHED = {
     Touch.ASIDE: -2.5,
@@ -65,6 +68,10 @@ _RUNS, _RUNS_POWER = 0.7, 0.75
 #: That a run does worse where the one before it did not, where that one did, and with unlike settings,
 #: whatever else changed.
 _ONSET, _STAY, _UNLIKE = 0.08, 0.6, 0.7
+#: Of what breaks a run: that it breaks another that has it, of the same kind and any; that a run fails the
+#: same way whatever else changed, after one that did not and after one that did.
+_BREAKS, _BREAKS_ALIKE, _BREAKS_OTHERS = 0.92, 0.98, 0.7
+_FAILS, _FAILS_AGAIN, _CRASHES = 0.03, 0.6, 1.4
 #: Where the run that led to the failure went well: what acts before it is the less probable.
 _RAN_WELL = -0.6
 #: That a check of a bad thing itself fails, and one of what was made from it; how much each counts.
@@ -75,8 +82,9 @@ _OUT, _LATER_OUT, _OUT_USUAL = 0.65, 0.5, 0.1
 _OUT_DIRECT, _OUT_LATER = 0.8, 0.7
 #: That the size of bad data is out of line, and of good data.
 _SIZE_BAD, _SIZE_GOOD = 0.35, 0.03
-#: A value that changed: after four that were the same, else; and each time it was halved or doubled.
-_STEADY, _MOVED, _LEAP, _SETTINGS = 1.4, 0.5, 0.9, 1.5
+#: A value that changed: after four that were the same, else; and each time it was halved or doubled; how much
+#: that counts, and where a run failed: most such values make it worse, and do not break it.
+_STEADY, _MOVED, _LEAP, _SETTINGS, _SETTINGS_BREAK = 1.4, 0.5, 0.9, 1.5, 0.9
 #: That the failure names a change because it is at fault, on the first and the second level of ``Named``; how
 #: much that counts.
 _NAMES = {
@@ -100,7 +108,8 @@ def weigh(signals: Signals) -> list[Weight]:
         text = f"it was made {lasting(signals.age)} before the failure"
         found.append(Weight("time", -_AGE * math.log1p(signals.age / DAY), text))
     found += here(signals.own, signals.serving, _SOON, _WELL)
-    found += elsewhere(signals.others, signals.serving, _FAILED_TOO, _WENT_WELL)
+    if not signals.crashed:
+        found += elsewhere(signals.others, signals.serving, _FAILED_TOO, _WENT_WELL)
     found += _runs(signals)
     found += _checks(signals.checks)
     found += _measured(signals.measured)
@@ -148,7 +157,10 @@ def _difference(signals: Signals) -> list[Weight]:
     found = []
     if signals.changed is not None:
         text = "the last good state did without it" if signals.changed else "the last good state had it too"
-        found.append(Weight("change", _CHANGED if signals.changed else _UNCHANGED, text))
+        new, had = (_NEW, _RAN_WITH_IT) if signals.crashed else (_CHANGED, _UNCHANGED)
+        found.append(Weight("change", new if signals.changed else had, text))
+    if signals.after:
+        found.append(Weight("change", _AFTER, f"{signals.after} failed the same way without it"))
     if signals.changed is False and not signals.dated:
         found.append(Weight("change", _UNDATED, "nobody says when it came to be: it may be no change at all"))
     if signals.brought:
@@ -206,9 +218,31 @@ def _earlier(signals: Signals) -> list[Weight]:
     return found
 
 
+def _crashes(runs: Sequence[RunSeen]) -> list[Weight]:
+    """What breaks one run breaks nearly every run of its kind, and many of others."""
+    if not runs:
+        return []
+    groups: dict[int | None, float] = {}
+    for each in runs:
+        usual = _FAILS_AGAIN if each.before else _FAILS
+        shows = _BREAKS + (1 - _BREAKS) * usual
+        said = math.log(shows / usual if each.bad else (1 - shows) / (1 - usual))
+        group = None if each.kin else each.group
+        groups[group] = groups.get(group, 0.0) + said
+    ratio = sum(
+        math.log1p((_BREAKS_ALIKE if group is None else _BREAKS_OTHERS) * math.expm1(capped(said, 30.0)))
+        for group, said in groups.items()
+    )
+    bad = sum(each.bad for each in runs)
+    text = f"{bad} of {counted(len(runs), 'run')} with it failed the same way"
+    return [Weight("runs", _CRASHES * damped(ratio, _RUNS_POWER), text)]
+
+
 def _runs(signals: Signals) -> list[Weight]:
     """Bad things show in the metrics of every run that suffers from them, or in those of none. The run that
     led to the failure suffers, if it is what failed."""
+    if signals.crashed:
+        return _crashes(signals.runs)
     if not signals.runs:
         return []
     bad = sum(each.bad for each in signals.runs)
@@ -323,7 +357,8 @@ def _settings(signals: Signals) -> list[Weight]:
         total = max(total, -0.7 if each.seen else new)
         texts.append(f"{each.path}: {each.before} → {each.after}")
     more = f", and {len(texts) - 3} more" if len(texts) > 3 else ""
-    return [Weight("configuration", _SETTINGS * total, "; ".join(texts[:3]) + more)]
+    much = _SETTINGS_BREAK if signals.crashed else _SETTINGS
+    return [Weight("configuration", much * total, "; ".join(texts[:3]) + more)]
 
 
 def _leap(setting: Setting) -> float:

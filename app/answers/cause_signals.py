@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from app.answers import judged
 from app.answers.cause_code import is_trivial, upgrade
+from app.answers.cause_crashes import Crashes
 from app.answers.cause_evidence import CheckSeen, DataSeen, Exposure, RunSeen, Setting, Signals
 from app.answers.cause_graph import Link, arrivals, certainty, nodes_of, read, way
 from app.answers.cause_history import RunHistory, check_failed, check_rates, groups_of, size_of
@@ -26,12 +27,11 @@ from app.answers.cause_similar import roles_of_similar
 from app.answers.cause_statistics import StatisticsHistory, in_words
 from app.answers.cause_words import said_in
 from app.answers.last_good import LastGood, Stay, along, stays_of, time_of, troubles_of
-from app.answers.outcomes import BAD
 from app.learnings import failures
 from graph_schema.edges import FLOW_KINDS, EdgeKind
 from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore
-from graph_schema.times import Micros
+from graph_schema.times import Micros, format_time
 from graph_schema.values import Direction, Node, Spaces
 
 E, K = EdgeKind, NodeKind
@@ -101,6 +101,7 @@ class Reader:
         self._names = {label.handle: label.id for label in labels}
         self._titles = {label.handle: label.name for label in labels}
         self.history = RunHistory(self.groups, self.at)
+        self.crashes = Crashes([state.node for state in self.states.failing], self.groups, self.at)
         images = nodes_of(store, of.get(K.ARTIFACT, []), known_at, spaces)
         self._users = {**self.groups.nodes, **images}
         self.runs = {h: self.groups.nodes[h] for h in runs if h in self.groups.nodes}
@@ -175,9 +176,23 @@ class Reader:
             upgrade=None if packages is None else upgrade(*packages),
             age=(self.at - since) / _MICROS,
             dated=time_of(node) is not None,
-            named=len(path) == 1 and node.kind is not K.DEPLOYMENT and self.subject.kind is K.INCIDENT,
+            after=self._after(handle),
+            crashed=self.crashes.asked,
+            named=self._is_named(node, path),
             words=self._naming.of(node, settings),
         )
+
+    def _after(self, handle: int) -> str:
+        """The first run that failed the same way, where that did without a change."""
+        streak = self.states.streak
+        if not streak or self.crashes.asks_about(handle) or self.pool.since(handle):
+            return ""
+        return f"{streak[-1].node.name} of {format_time(streak[-1].since)}"
+
+    def _is_named(self, node: Node, path: Sequence[Link]) -> bool:
+        """Whether an incident is about the thing itself. A run that failed is not at fault for that."""
+        near = len(path) == 1 and node.kind is not K.DEPLOYMENT and self.subject.kind is K.INCIDENT
+        return near and not self.crashes.asks_about(node.handle)
 
     def lines(self, handle: int) -> list[str]:
         """What a data or model version is a state of."""
@@ -220,20 +235,16 @@ class Reader:
         return own, others
 
     def _runs(self, reached: dict[int, Micros], handle: int) -> list[RunSeen]:
-        of_incident = self.subject.kind is K.INCIDENT
-        by_status = self.subject.properties.get("status") in BAD
+        crashed = self.crashes.asked
         seen = []
         for other in reached:
             run = self.runs.get(other)
-            if run is None or other in (handle, self.subject.handle):
+            if run is None or other in (handle, self.subject.handle) or self.crashes.asks_about(other):
                 continue
-            if by_status and not of_incident:
-                status = run.properties.get("status")
-                bad = True if status in BAD else None if status is None else False
-            else:
-                bad = self.history.bad(run, metrics_only=True)
+            bad = self.crashes.bad(run) if crashed else self.history.bad(run, metrics_only=True)
             if bad is not None:
                 seen.append(self._seen(run, bad))
+        of_incident = self.subject.kind is K.INCIDENT and not crashed
         if self.pool.nodes[handle].kind is K.RUN and handle in self.runs and of_incident:
             bad = self.history.bad(self.runs[handle], metrics_only=True)
             if bad is not None:
@@ -244,8 +255,8 @@ class Reader:
         group = min(self.groups.parents.get(run.handle, ()), default=run.handle)
         own = run.handle in self.pool.paths and self.subject.kind is K.INCIDENT
         usual = self.history.usual(run)
-        if self.subject.properties.get("status") in BAD and self.subject.kind is not K.INCIDENT:
-            return RunSeen(bad, usual, group, own)
+        if self.crashes.asked:
+            return RunSeen(bad, usual, group, before=self.crashes.before(run), kin=self.crashes.kin(run))
         before, unlike = self.history.before(run), self.history.unlike(run)
         return RunSeen(bad, usual, group, own, before, unlike, self.code.beside(run.handle))
 
@@ -285,10 +296,11 @@ class Reader:
             return None
         mine = parameters(node)
         when = time_of(node) or self.at
+        failing = {node.handle, *(state.node.handle for state in self.states.streak)}
         alike = [
             other
             for other in self.groups.siblings(node.handle)
-            if other.handle != node.handle
+            if other.handle not in failing
             and other.kind is K.RUN
             and (time_of(other) or self.at) < when
             and other.name.rstrip("0123456789-_.") == node.name.rstrip("0123456789-_.")

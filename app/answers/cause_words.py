@@ -32,7 +32,20 @@ _CALLED = re.compile(
     r"(?:\s+(?:with\s+)?(?:name|named|called))?[\"'`\s:=]{1,3}([A-Za-z_][\w.]{1,79})",
     re.IGNORECASE,
 )
-_MODULE = re.compile(r"[Mm]odule(?:s? named)? ['\"]([A-Za-z_]\w*)|\b(?:import|from) ([A-Za-z_]\w*)")
+_MODULE = re.compile(r"[Mm]odule(?:s? named)? ['\"]([A-Za-z_]\w*)|\b(?:import|from) ['\"]?([A-Za-z_]\w*)")
+#: What is imported under another name than it is installed under.
+_INSTALLED_AS = {
+    "sklearn": "scikit-learn",
+    "skimage": "scikit-image",
+    "pil": "pillow",
+    "cv2": "opencv-python",
+    "yaml": "pyyaml",
+    "google": "protobuf",
+    "faiss": "faiss-cpu",
+    "dateutil": "python-dateutil",
+    "bs4": "beautifulsoup4",
+    "attr": "attrs",
+}
 _WORD = re.compile(r"[A-Za-z_]\w+")
 
 
@@ -71,6 +84,7 @@ def said_in(text: str) -> Said:
     names |= {*_CODE.findall(text), *_CALLED.findall(text)}
     names |= {name.rpartition(".")[2] for name in names}
     lower = frozenset(name.lower() for name in names if len(name) > 1)
+    packages |= {_INSTALLED_AS[name] for name in packages & _INSTALLED_AS.keys()}
     return Said(_last([*files, *reversed(inner)]), _last(installed), lower, frozenset(packages - {""}))
 
 

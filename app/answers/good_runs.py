@@ -8,7 +8,8 @@ from collections.abc import Collection, Sequence
 from app.answers.cause_graph import nodes_of
 from app.answers.cause_history import Groups, RunHistory
 from app.answers.last_good import EARLIER, LastGood, State, along, began, near, troubles_of
-from app.answers.outcomes import GOOD
+from app.answers.outcomes import BAD, GOOD
+from app.learnings.failures import sort_of_error
 from graph_schema.edges import EdgeKind
 from graph_schema.errors import BadIdentifier
 from graph_schema.kinds import NodeKind
@@ -56,6 +57,7 @@ def of_runs(
     troubles = troubles_of(store, [n.handle for _, n in dated[:EARLIER]], set(), at, known_at, spaces)
     earlier = [State(n, when, None, troubles.get(n.handle, ())) for when, n in dated[:EARLIER]]
     states = [State(n, began(n) or at, None) for n in failing]
+    streak = _streak(failing, [pair for pair in dated if _stem(pair[1].name) in named])
     well = [(when, n) for when, n in dated if _went_well(n)]
     worse = 0
     # The last is good, mostly; where many are not, all that is left is asked for at once.
@@ -72,11 +74,25 @@ def of_runs(
             because = f"{node.name} of {format_time(when)} {ended}"
             if worse:
                 because += "; what ran since did worse by its metrics"
-            return LastGood(failing=states, earlier=earlier, good=State(node, when, None), because=because)
+            good = State(node, when, None)
+            return LastGood(failing=states, earlier=earlier, good=good, because=because, streak=streak)
     because = "none of its kind is known before it" if not dated else "none before it ended well"
     if worse:
         because = "all before it that ended well did worse by their metrics"
-    return LastGood(failing=states, earlier=earlier, good=None, because=because)
+    return LastGood(failing=states, earlier=earlier, good=None, because=because, streak=streak)
+
+
+def _streak(failing: Sequence[Node], before: Sequence[tuple[Micros, Node]]) -> list[State]:
+    """The runs before, the newest first, that failed the same way since the last one that did not fail."""
+    told = {sort_of_error(node.properties) for node in failing if node.properties.get("status") in BAD}
+    found = []
+    for when, node in before if told else ():
+        status = node.properties.get("status")
+        if status in GOOD:
+            break
+        if status in BAD and sort_of_error(node.properties) in told:
+            found.append(State(node, when, None))
+    return found
 
 
 def _went_well(node: Node) -> bool:

@@ -44,12 +44,15 @@ class State(msgspec.Struct, frozen=True):
 
 class LastGood(msgspec.Struct, frozen=True, kw_only=True):
     """``failing`` are the states that the failure is about, the newest first; ``earlier`` those before them,
-    the newest first; ``good`` is the one of them that is taken for good, and ``because`` says why."""
+    the newest first; ``good`` is the one of them that is taken for good, and ``because`` says why. ``streak``
+    are runs that failed the same way since then, the newest first: what none of them can do without was there
+    before the first of them."""
 
     failing: list[State]
     earlier: list[State]
     good: State | None
     because: str
+    streak: Sequence[State] = ()
 
 
 def time_of(node: Node) -> Micros | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.benchmarks import answers, closures, correlations, impact, ingestion, named, past, scale
 from tests.benchmarks.causes import figures as causes
-from tests.benchmarks.causes.targets import SCORED
+from tests.benchmarks.causes.targets import BROKEN, SCORED
 from tests.benchmarks.experiments import run as experiments
 from tests.benchmarks.measure import Figure
 from tests.benchmarks.page import NAMED, PAGE, TITLES, machine, updated
@@ -70,7 +70,8 @@ def _figures(part: str, folder: Path, server: Neo4jServer | None, smaller: int) 
     elif part == "impact":
         yield from impact.run(own, 1_000_000 // smaller)
     elif part == "causes":
-        yield from causes.run(own, SCORED[: max(1, len(SCORED) // smaller)])
+        few = max(1, len(SCORED) // smaller)
+        yield from causes.run(own, SCORED[:few], BROKEN[:few])
     elif part == "named":
         yield from named.run(_data())
     elif part == "past":

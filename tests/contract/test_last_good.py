@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from app.answers.causes import CausesAnswer
 from graph_schema.claims import Claim, Links, Names
 from graph_schema.edges import EdgeKind
 from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore
 from graph_schema.times import format_time
 from tests.contract.harness import EPOCH
-from tests.contract.test_causes import HOUR, ask, run, sha, tell, thing
-from tests.contract.test_causes_words import EXPERIMENT, FAILED, TRACE, failing
+from tests.contract.test_causes import HOUR, INCIDENT, ask, run, sha, tell, thing
+from tests.contract.test_causes_words import EXPERIMENT, FAILED, REPOSITORY, TRACE, failing
 
 E, K = EdgeKind, NodeKind
 
@@ -102,3 +103,59 @@ def test_a_run_with_a_name_that_cannot_be_looked_up(store: GraphStore, name: str
     tell(store, claims)
 
     assert ask(store, run(5)).last_good is None
+
+
+# runs that failed the same way -------------------------------------------------------------------------
+
+
+def nightly(store: GraphStore, *errors: str | None) -> list[str]:
+    """A job that runs every night, an hour after a commit; with these errors, None where it went well."""
+    job = "openlineage.job=etl/orders"
+    claims: list[Claim] = [Names(K.JOB, (job,))]
+    ids = [f"openlineage.run_id=00000000-0000-4000-8000-{number:012}" for number in range(len(errors))]
+    for number, (id, error) in enumerate(zip(ids, errors, strict=True)):
+        at = EPOCH + number * 24 * HOUR
+        claims += thing(
+            K.COMMIT, sha(number), at - HOUR, name=f"commit {number}", message="Tune",
+            files=["churn/orders.py"], fileCount=1,
+        )  # fmt: skip
+        claims.append(Links(E.HAS, REPOSITORY, sha(number), at - HOUR))
+        claims += [Links(E.PRECEDES, sha(number - 1), sha(number), at - HOUR)] if number else []
+        status = "COMPLETE" if error is None else "FAILED"
+        more = {} if error is None else {"errorMessage": error}
+        claims += thing(K.JOB_RUN, id, at, name="orders", status=status, startedAt=format_time(at), **more)
+        claims += [Links(E.HAS, job, id, at), Links(E.CODE_FOR, sha(number), id, at)]
+    tell(store, claims)
+    return ids
+
+
+def evidence(answer: CausesAnswer) -> dict[str, list[str]]:
+    return {cause.node.id: [each.text for each in cause.evidence] for cause in answer.candidates}
+
+
+def test_what_came_after_it_first_failed_the_same_way_is_not_at_fault(store: GraphStore) -> None:
+    broken = "KeyError: 'tenure'"
+    ids = nightly(store, None, None, broken, "OOMKilled", broken, broken)
+
+    answer = ask(store, ids[5], first=20)
+
+    assert answer.last_good is not None and answer.last_good.id == ids[1]
+    assert answer.candidates[0].node.id == sha(2)
+    found = evidence(answer)
+    first = f"orders of {format_time(EPOCH + 2 * 24 * HOUR)} failed the same way without it"
+    assert all(first in found[sha(number)] for number in (3, 4, 5)) and first not in found[sha(2)]
+    assert "2 of 2 runs with it failed the same way" in found[sha(2)], "what was killed says nothing"
+
+
+def test_who_failed_otherwise_says_nothing_of_when_it_began(store: GraphStore) -> None:
+    ids = nightly(store, None, "KeyError: 'age'", "KeyError: 'age'", "KeyError: 'tenure'")
+
+    answer = ask(store, ids[3], first=20)
+
+    texts = [text for each in evidence(answer).values() for text in each]
+    assert not any("failed the same way without it" in text for text in texts)
+    # An incident about the run is asked about in its stead.
+    claims = thing(K.INCIDENT, INCIDENT, EPOCH + 80 * HOUR, name="Nightly failed")
+    claims.append(Links(E.IMPLICATED_IN, ids[2], INCIDENT, EPOCH + 48 * HOUR))
+    tell(store, claims, "incident")
+    assert ask(store, INCIDENT).candidates[0].node.id == sha(1)

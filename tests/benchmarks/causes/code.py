@@ -48,6 +48,11 @@ def entry(role: str, service: str) -> str:
     return f"jobs/features_{service}.py" if role == "pipeline" else f"{service}/train.py"
 
 
+def files_of(role: str, service: str) -> list[str]:
+    """The files that run for a service."""
+    return [*_own(role, service), *_SHARED[role]]
+
+
 def edit(dice: random.Random, role: str, services: list[str], harmful: bool) -> Edit:
     """What one commit touches."""
     sort = dice.choices(_SORTS, _HARMFUL if harmful else _HARMLESS)[0]

@@ -12,6 +12,7 @@ import random
 
 from graph_schema.kinds import NodeKind
 from tests.benchmarks.causes.code import entry
+from tests.benchmarks.causes.crashes import Crashes
 from tests.benchmarks.causes.releases import Releases
 from tests.benchmarks.causes.targets import INCIDENTS
 from tests.benchmarks.causes.things import DAY, HOUR, WEIGHTS, Fault, Organisation, Planted
@@ -20,14 +21,15 @@ from tests.benchmarks.causes.world import HISTORY, Data, Repo, Service, World
 
 SERVICES = 24
 _HUBS, _SOURCES, _LOOKUPS = 2, 9, 3
-_DAYS_BETWEEN_FAULTS = 1.6
+_DAYS_BETWEEN_FAULTS, _DAYS_BETWEEN_CRASHING = 1.6, 0.8
 _CONFIRMED = 0.7
 #: So long after an incident began its cause is found and confirmed, where it is.
 FOUND_AFTER = 3 * DAY
 
 
-def organisation(seed: int) -> Organisation:
-    """Everything that happened in 150 days; the same seed gives the same."""
+def organisation(seed: int, crashing: bool = False) -> Organisation:
+    """Everything that happened in 150 days; the same seed gives the same. ``crashing``: some faults break
+    runs and job runs outright (:mod:`tests.benchmarks.causes.crashes`), so that other things follow."""
     world = World(seed)
     dice = world.dice
     data = [_data(world, f"hub{n}", 1.0) for n in range(_HUBS)]
@@ -62,16 +64,18 @@ def organisation(seed: int) -> Organisation:
             repo.services.append(service.name)
         service.script, service.job = _told_entries(world, service)
     releases = Releases(world, services)
-    training = Training(world, services, releases, pipeline)
+    crashes = Crashes(world) if crashing else None
+    training = Training(world, services, releases, pipeline, crashes)
     for each in data + lookups:
         world.later(dice.uniform(0, 1) * HOUR, lambda d=each: training.extract(d, d in lookups))  # type: ignore[misc]
     for repo in (*code, *serving, pipeline):
         world.later(dice.uniform(0, 1) * HOUR, lambda r=repo: training.develop(r))  # type: ignore[misc]
     training.begin()
     releases.begin()
-    world.later(8 * DAY, lambda: _go_wrong(world))
+    every = _DAYS_BETWEEN_CRASHING if crashing else _DAYS_BETWEEN_FAULTS
+    world.later(8 * DAY, lambda: _go_wrong(world, every))
     world.run()
-    return _told(world)
+    return _told(world, [] if crashes is None else crashes.failed())
 
 
 def _data(world: World, name: str, every: float) -> Data:
@@ -96,7 +100,7 @@ def _told_entries(world: World, service: Service) -> tuple[str | None, str | Non
     return dice.choices(spelled, (55, 25, 10, 10))[0], job
 
 
-def _go_wrong(world: World) -> None:
+def _go_wrong(world: World, every: float) -> None:
     """The next fault waits for its thing; one more follows."""
     dice = world.dice
     sort = dice.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
@@ -109,10 +113,10 @@ def _go_wrong(world: World) -> None:
     )
     world.faults.append(fault)
     world.wanted.setdefault(sort, []).append(fault)
-    world.later(world.wait(_DAYS_BETWEEN_FAULTS), lambda: _go_wrong(world))
+    world.later(world.wait(every), lambda: _go_wrong(world, every))
 
 
-def _told(world: World) -> Organisation:
+def _told(world: World, failed: list[Planted]) -> Organisation:
     """What is scored, and what people said of what lies before."""
     dice = world.dice
     confirmed = [
@@ -120,7 +124,11 @@ def _told(world: World) -> Organisation:
         for each in world.incidents
         if each.at < HISTORY and each.cause is not None and dice.random() < _CONFIRMED
     ]
-    return Organisation(world.seed, world.things, world.faults, world.incidents, confirmed)
+    own = random.Random(f"confirmed/{world.seed}")
+    confirmed += [
+        (each.incident, str(each.cause)) for each in failed if each.history and own.random() < _CONFIRMED
+    ]
+    return Organisation(world.seed, world.things, world.faults, world.incidents, confirmed, failed)
 
 
 def scored(made: Organisation) -> list[str]:
@@ -128,6 +136,14 @@ def scored(made: Organisation) -> list[str]:
     later = [each.incident for each in made.incidents if not each.history and each.cause is not None]
     if len(later) < INCIDENTS:
         raise RuntimeError(f"seed {made.seed} has {len(later)} incidents, not {INCIDENTS}")
+    return [later[number * len(later) // INCIDENTS] for number in range(INCIDENTS)]
+
+
+def scored_runs(made: Organisation) -> list[str]:
+    """The failed runs and job runs that are scored: of those after the history, evenly over the time."""
+    later = [each.incident for each in made.failed if not each.history]
+    if len(later) < INCIDENTS:
+        raise RuntimeError(f"seed {made.seed} has {len(later)} failed runs, not {INCIDENTS}")
     return [later[number * len(later) // INCIDENTS] for number in range(INCIDENTS)]
 
 

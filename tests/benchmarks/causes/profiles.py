@@ -37,32 +37,44 @@ class Profiles:
         self._world = world
         self._columns: dict[str, list[_Column] | None] = {}
 
-    def measure(self, version: Thing, name: str, failed: bool | None, fault: int | None) -> None:
+    def columns(self, name: str) -> list[str]:
+        """The names of the columns of a data set, profiled or not."""
+        self._known(name)
+        return self._world.columns[name]
+
+    def measure(
+        self, version: Thing, name: str, failed: bool | None, fault: int | None, column: str | None = None
+    ) -> None:
         """Profile a version of a data set, if that is done, shortly after it was made. ``failed``: whether
-        its check will fail (None: there is none); ``fault``: the number of the fault that it is."""
+        its check will fail (None: there is none); ``fault``: the number of the fault that it is;
+        ``column``: the one that this harms, where not any may be."""
         world = self._world
         dice = random.Random(f"{world.seed}/profile/{version.id}")
-        if name not in self._columns:
-            own = random.Random(f"{world.seed}/profile/{name}")
-            profiled = own.random() < _PROFILED
-            self._columns[name] = [_Column(own) for _ in range(own.randrange(4, 9))] if profiled else None
-        columns = self._columns[name]
+        columns = self._known(name)
         if columns is None:
             return
-        told = {f"c{number}": column.told(dice) for number, column in enumerate(columns)}
+        told = {key: each.told(dice) for key, each in zip(world.columns[name], columns, strict=True)}
         if dice.random() < _ODD:
             _harm(dice, told, 2.0)
         if fault is not None:
             output = world.faults[fault].sort is Sort.OUTPUT
             shows = _OUTPUT if output else _UNCHECKED if failed is None else _SEEN if failed else _UNSEEN
             if dice.random() < shows:
-                _harm(dice, told, 1.0)
+                _harm(dice, told, 1.0, column)
         for number in sorted(version.carries - {fault}):
             # The same columns suffer from the same fault for as long as it is there.
             lasting = random.Random(f"{world.seed}/profile/{number}/{name}")
             if world.faults[number].sort in _BAD_DATA and lasting.random() < _LATER:
                 _harm(lasting, told, 1.0)
         world.later(5 * MINUTE, lambda: self._tell(version, name, told))
+
+    def _known(self, name: str) -> list[_Column] | None:
+        if name not in self._columns:
+            own = random.Random(f"{self._world.seed}/profile/{name}")
+            profiled, count = own.random() < _PROFILED, own.randrange(4, 9)
+            self._columns[name] = [_Column(own) for _ in range(count)] if profiled else None
+            self._world.columns[name] = [f"{name}_c{number}" for number in range(count)]
+        return self._columns[name]
 
     def _tell(self, version: Thing, name: str, told: dict[str, dict[str, float]]) -> None:
         world = self._world
@@ -98,9 +110,12 @@ class _Column:
         }
 
 
-def _harm(dice: random.Random, told: dict[str, dict[str, float]], mildness: float) -> None:
-    """A column with other values, with holes, or none at all."""
+def _harm(
+    dice: random.Random, told: dict[str, dict[str, float]], mildness: float, harmed: str | None = None
+) -> None:
+    """A column, this one or any, with other values, with holes, or none at all."""
     name = dice.choice(sorted(told))
+    name = name if harmed is None else harmed
     column = told[name]
     sort = dice.random()
     if sort < 0.45:

@@ -14,7 +14,7 @@ from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore
 from graph_schema.times import Micros
 from graph_schema.values import Direction, Edge, Moment, Node
-from tests.benchmarks.causes.organisation import FOUND_AFTER, found, scored
+from tests.benchmarks.causes.organisation import FOUND_AFTER, found, scored, scored_runs
 from tests.benchmarks.causes.targets import INCIDENTS
 from tests.benchmarks.causes.things import Organisation, Planted
 from tests.benchmarks.causes.writing import load
@@ -50,6 +50,12 @@ def score(store: GraphStore, made: Organisation) -> list[Outcome]:
     """Ask for the causes of the incidents that are scored."""
     planted = {each.incident: each for each in made.incidents}
     return [one(store, planted[incident]) for incident in scored(made)]
+
+
+def score_runs(store: GraphStore, made: Organisation) -> list[Outcome]:
+    """Ask for the causes of the failed runs that are scored."""
+    planted = {each.incident: each for each in made.failed}
+    return [one(store, planted[run]) for run in scored_runs(made)]
 
 
 def score_as_found(store: GraphStore, made: Organisation, first: int = INCIDENTS) -> list[Outcome]:

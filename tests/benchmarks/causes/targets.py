@@ -17,7 +17,10 @@ UNSEEN = tuple(range(301, 321))
 ALSO_TUNED = tuple(range(401, 421))
 UNTOUCHED = tuple(range(501, 521))
 
-#: Incidents that are scored per organisation: 500 in all.
+#: Organisations whose runs fail, looked at by nobody before: failed runs were tuned on ``TUNING``. Run once.
+BROKEN = tuple(range(601, 621))
+
+#: Incidents, and failed runs, that are scored per organisation: 500 in all.
 INCIDENTS = 25
 
 #: Share of the incidents whose planted cause is named first, and among the first three.

@@ -69,6 +69,9 @@ class Fault(msgspec.Struct):
     #: The only service whose code it is in; None where all suffer that get it.
     service: str | None = None
     files: list[str] = msgspec.field(default_factory=list)
+    #: What an error may name: the column that is bad, the parameter that was changed.
+    column: str | None = None
+    setting: str | None = None
     thing: str | None = None
     at: Micros = 0
     known_at: Micros | None = None
@@ -115,6 +118,8 @@ class Organisation(msgspec.Struct):
     incidents: list[Planted]
     #: What people confirmed: incident and cause.
     confirmed: list[tuple[str, str]]
+    #: Failed runs and job runs, the first of each service that a fault broke; none unless asked for.
+    failed: list[Planted] = msgspec.field(default_factory=list)
 
 
 def digest(*parts: object, size: int = 16) -> str:

@@ -9,6 +9,7 @@ from graph_schema.edges import EdgeKind
 from graph_schema.kinds import NodeKind
 from graph_schema.times import format_time
 from tests.benchmarks.causes.code import LOCKED, Edit, edit
+from tests.benchmarks.causes.crashes import Crashes
 from tests.benchmarks.causes.profiles import Profiles
 from tests.benchmarks.causes.releases import Releases
 from tests.benchmarks.causes.things import DAY, HOUR, MINUTE, Fault, Sort, Thing, digest, named
@@ -25,8 +26,16 @@ _SEEN, _SEEN_LATER = 0.8, 0.5
 class Training:
     """Everything up to a trained model."""
 
-    def __init__(self, world: World, services: list[Service], releases: Releases, pipeline: Repo) -> None:
+    def __init__(
+        self,
+        world: World,
+        services: list[Service],
+        releases: Releases,
+        pipeline: Repo,
+        crashes: Crashes | None = None,
+    ) -> None:
         self.world, self.services, self.releases, self.pipeline = world, services, releases, pipeline
+        self.crashes = crashes
         self.repos = {service.repo.name: service.repo for service in services}
         self.runtimes = {name: world.runtime(name) for name in self.repos}
         self.profiles = Profiles(world)
@@ -77,10 +86,16 @@ class Training:
         if data.checked:
             failed = dice.random() < (_SEEN if fault is not None else data.flaky)
             self._check_soon(made, f"expectations {data.name}", failed)
-        self.profiles.measure(made, data.name, failed, None if fault is None else fault.number)
+        self._measure(made, data.name, failed, fault)
         if is_lookup:
             self.releases.refreshed(data)
         world.later(world.wait(data.every), lambda: self.extract(data, is_lookup))
+
+    def _measure(self, made: Thing, name: str, failed: bool | None, fault: Fault | None) -> None:
+        harmed = None
+        if self.crashes is not None and fault is not None:
+            harmed = self.crashes.column(fault, self.profiles.columns(name))
+        self.profiles.measure(made, name, failed, None if fault is None else fault.number, harmed)
 
     def _data_commit(self, data: Data) -> Thing:
         repo = Repo(f"acme/data-{data.name}", "data")
@@ -158,10 +173,11 @@ class Training:
         if any(data.version is None for data in service.reads) or self.pipeline.head is None:
             return
         self._mended(service)
-        self._prepare(service)
-        world.later(dice.uniform(0.5, 2) * HOUR, lambda: self._finish(service))
+        if self._prepare(service):
+            world.later(dice.uniform(0.5, 2) * HOUR, lambda: self._finish(service))
 
-    def _prepare(self, service: Service) -> None:
+    def _prepare(self, service: Service) -> bool:
+        """Make the features of a service anew; whether that went well."""
         world, dice = self.world, self.world.dice
         job = named("openlineage.job", f"etl/features_{service.name}")
         id = job_run_id(world)
@@ -173,6 +189,8 @@ class Training:
         if service.job is not None:
             properties["path"] = service.job
         job_run = world.make(K.JOB_RUN, id, "pipelines", properties, inputs, None, claims)
+        if self.crashes is not None and self.crashes.end(job_run, service, self._harmless(service, job_run)):
+            return False
         fault = world.take(Sort.OUTPUT) if service.features is not None and world.chance(0.2) else None
         version = named("dvc.md5", digest(world.seed, service.name, "features", world.number()))
         dataset = named("dataset", f"lake/features_{service.name}")
@@ -191,8 +209,8 @@ class Training:
             )
             failed = dice.random() < (_SEEN_LATER if suffers else 0.02)
             self._check_soon(service.features, f"expectations features_{service.name}", failed)
-        name = f"features_{service.name}"
-        self.profiles.measure(service.features, name, None, None if fault is None else fault.number)
+        self._measure(service.features, f"features_{service.name}", None, fault)
+        return True
 
     def _run(self, service: Service, purpose: str) -> Thing:
         """A run that trains on what there is now, and says how good it became."""
@@ -211,6 +229,7 @@ class Training:
             if fault is not None:
                 key, value = dice.choice((("lr", 0.1), ("lr", 0.0005), ("epochs", 3), ("depth", 14)))
                 parameters[key] = value
+                fault.setting = key
         inputs: list[tuple[EdgeKind, Thing | None]] = [
             (E.CODE_FOR, world.head(service.repo, service.name)),
             (E.INPUT_TO, service.features),
@@ -238,6 +257,8 @@ class Training:
             properties |= {"status": "FAILED", "error": "OOMKilled"}
         else:
             properties["metrics"] = {"auc": round(quality, 4)}
+        if self.crashes is not None:
+            self.crashes.end(made, service, set())
         return made
 
     def _harmless(self, service: Service, made: Thing) -> set[int]:
@@ -252,6 +273,8 @@ class Training:
     def _finish(self, service: Service) -> None:
         world, dice = self.world, self.world.dice
         made = self._run(service, "train")
+        if made.properties["status"] == "FAILED":
+            return
         number = world.number()
         id = named("mlflow.model_version", f"{service.name}/{number}", "tracking")
         model = named("mlflow.model", service.name, "tracking")

@@ -102,6 +102,9 @@ class World:
         self.faults: list[Fault] = []
         self.wanted: dict[Sort, list[Fault]] = {}
         self.incidents: list[Planted] = []
+        #: The columns of each data set, and for each runtime the package whose version moved most.
+        self.columns: dict[str, list[str]] = {}
+        self.upgraded: dict[str, str] = {}
         self.now: Micros = START
         self._queue: list[tuple[Micros, int, Callable[[], None]]] = []
         self._turn = count()
@@ -213,7 +216,7 @@ class World:
         """A runtime: a lock file in a new state."""
         id = named("runtime", digest(self.seed, role, self.number(), size=32))
         lock = self._locks.setdefault(role, {name: [1, 4, 0] for name in _PACKAGES})
-        _upgrade(self.dice, lock, fault is not None)
+        self.upgraded[id] = _upgrade(self.dice, lock, fault is not None)
         packages = {name: ".".join(map(str, version)) for name, version in lock.items()}
         properties = {"name": f"{role} lock {id[-6:]}", "python": "3.11", "packages": packages}
         return self.make(K.RUNTIME, id, "tracking", properties, [], fault)
@@ -265,13 +268,16 @@ class World:
         self.incidents.append(Planted(id, service.name, self.now, *known, self.now < HISTORY))
 
 
-def _upgrade(dice: random.Random, lock: dict[str, list[int]], harmful: bool) -> None:
-    """A few packages get newer: mostly their patch level, and most often the major one where it breaks."""
-    for place, name in enumerate(dice.sample(list(lock), dice.choices((1, 2, 3, 5), (45, 25, 18, 12))[0])):
+def _upgrade(dice: random.Random, lock: dict[str, list[int]], harmful: bool) -> str:
+    """A few packages get newer: mostly their patch level, and most often the major one where it breaks, of
+    the one that is returned."""
+    names = dice.sample(list(lock), dice.choices((1, 2, 3, 5), (45, 25, 18, 12))[0])
+    for place, name in enumerate(names):
         worst = harmful and place == 0
         part = dice.choices((0, 1, 2), (40, 35, 25) if worst else (6, 29, 65))[0]
         lock[name][part] += 1
         lock[name][part + 1 :] = [0] * (2 - part)
+    return names[0]
 
 
 def claims_of(thing: Thing) -> list[Claim]:

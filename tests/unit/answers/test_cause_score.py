@@ -135,3 +135,38 @@ def test_similar_failures_with_such_a_cause_speak_for_it() -> None:
 )
 def test_lengths_of_time(seconds: float, words: str) -> None:
     assert lasting(seconds) == words
+
+
+# runs that failed --------------------------------------------------------------------------------------
+
+
+def crashed(*runs: RunSeen, **signals: object) -> float:
+    return total(crashed=True, runs=runs, **signals)
+
+
+def test_what_breaks_a_run_breaks_it_at_once() -> None:
+    assert crashed(changed=True) > total(changed=True) > 0
+    assert crashed(changed=False) < total(changed=False) < 0
+    assert crashed(after="train of Monday") < crashed()
+
+
+def test_runs_that_failed_the_same_way_speak_for_it_and_others_against() -> None:
+    same, other = RunSeen(True, 0.1, kin=True), RunSeen(False, 0.1, kin=True)
+
+    assert crashed(same, same) > crashed(same) > crashed() > crashed(other) > crashed(other, other)
+    onset, again = RunSeen(True, 0.1, before=False), RunSeen(True, 0.1, before=True)
+    assert crashed(onset) > crashed(again), "it failed so before the change came"
+    assert crashed(RunSeen(False, 0.1, group=7)) > crashed(other), "others may bear it"
+
+
+def test_settings_break_a_run_less_often_than_they_make_it_worse() -> None:
+    moved = [Setting("lr", 0.01, 0.1, False, True)]
+
+    assert total(settings=moved) > crashed(settings=moved) > crashed()
+
+
+def test_deployments_say_nothing_of_a_run_that_failed() -> None:
+    others = [Exposure(HOUR, True, place="a"), Exposure(9 * DAY, False, place="b")]
+
+    assert crashed(others=others) == crashed()
+    assert total(others=others) != total()

@@ -75,6 +75,18 @@ def test_modules_are_packages(text: str) -> None:
     assert named_packages(said_in(text), ["numpy", "torch"]) == ["numpy"]
 
 
+@pytest.mark.parametrize(
+    ("said", "installed"),
+    [
+        ("cannot import name 'build' from 'sklearn' (/x/__init__.py)", "scikit-learn"),
+        ("No module named 'cv2'", "opencv-python"),
+        ("No module named 'yaml'", "PyYAML"),
+    ],
+)
+def test_packages_are_named_as_they_are_imported(said: str, installed: str) -> None:
+    assert named_packages(said_in(f"ImportError: {said}"), [installed, "numpy"]) == [installed]
+
+
 def test_packages_are_called_alike_however_they_are_spelled() -> None:
     said = said_in('File "/venv/lib/python3.11/site-packages/typing_extensions.py", line 3, in x')
     assert named_packages(said, ["typing-extensions", "typing"]) == ["typing-extensions"]

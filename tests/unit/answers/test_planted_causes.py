@@ -9,11 +9,20 @@ import pytest
 from app.store.sqlite import SqliteStore
 from graph_schema.kinds import NodeKind
 from graph_schema.values import Filter, FilterOp
-from tests.benchmarks.causes.organisation import FOUND_AFTER, SERVICES, failures, found, organisation, scored
+from tests.benchmarks.causes.organisation import (
+    FOUND_AFTER,
+    SERVICES,
+    failures,
+    found,
+    organisation,
+    scored,
+    scored_runs,
+)
 from tests.benchmarks.causes.profiles import Profiles
 from tests.benchmarks.causes.scoring import one, prepare, score_as_found
 from tests.benchmarks.causes.targets import (
     ALSO_TUNED,
+    BROKEN,
     FRESH,
     INCIDENTS,
     SCORED,
@@ -33,10 +42,10 @@ def test_a_seed_gives_one_organisation() -> None:
 
 
 def test_what_is_scored_was_not_tuned_on() -> None:
-    reported = [*SCORED, *FRESH, *UNSEEN, *UNTOUCHED]
+    reported = [*SCORED, *FRESH, *UNSEEN, *UNTOUCHED, *BROKEN]
     assert not {*TUNING, *ALSO_TUNED} & set(reported)
     assert len(reported) == len(set(reported))
-    assert all(len(seeds) * INCIDENTS == 500 for seeds in (SCORED, FRESH, UNSEEN, UNTOUCHED))
+    assert all(len(seeds) * INCIDENTS == 500 for seeds in (SCORED, FRESH, UNSEEN, UNTOUCHED, BROKEN))
 
 
 def test_what_people_find_later_changes_nothing_else() -> None:
@@ -100,3 +109,18 @@ def test_every_cause_that_is_named_can_be_proven(tmp_path: Path) -> None:
     page = store.find(NodeKind.INCIDENT, [Filter("causes", FilterOp.EXISTS, True)], first=500)
     assert {node.id for node in page.items} == known, "nothing that was found later is known"
     store.close()
+
+
+def test_runs_fail_only_where_that_is_asked_for_and_say_why() -> None:
+    made, again = organisation(1, crashing=True), organisation(1, crashing=True)
+    assert made == again and organisation(1).failed == []
+
+    runs = {each.id: each for each in made.things if each.kind in (NodeKind.RUN, NodeKind.JOB_RUN)}
+    asked = [each for each in made.failed if each.incident in scored_runs(made)]
+    assert len(asked) == INCIDENTS and not any(each.history for each in asked)
+    for each in asked:
+        said = runs[each.incident].properties
+        assert said["status"] == "FAILED" and "metrics" not in said
+        assert "Traceback" in (said.get("error") or said["errorTrace"])
+        assert each.fault in runs[each.incident].carries
+        assert each.cause == made.faults[each.fault or 0].thing

@@ -1,0 +1,75 @@
+"""Which runs failed in the very way that one did, and how it went with those before them: pure over nodes.
+
+A run that failed otherwise says nothing: it may not have come to where the other broke.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Sequence
+
+from app.answers.cause_history import Groups
+from app.answers.last_good import time_of
+from app.answers.outcomes import BAD, GOOD
+from app.learnings.failures import sort_of_error
+from graph_schema.kinds import NodeKind
+from graph_schema.times import Micros
+from graph_schema.values import Node
+
+_RUNS = (NodeKind.RUN, NodeKind.JOB_RUN)
+
+
+class Crashes:
+    """The runs of some groups, told by whether they failed as those did that the question is about, by
+    ``at``. Of other states than failed runs there is nothing to tell."""
+
+    def __init__(self, failing: Sequence[Node], groups: Groups, at: Micros) -> None:
+        crashed = [n for n in failing if n.kind in _RUNS and n.properties.get("status") in BAD]
+        self._failing = {node.handle for node in crashed}
+        self._sorts = {sort_of_error(node.properties) for node in crashed}
+        self._groups, self._at = groups, at
+        self._chains: dict[int, list[tuple[Micros, int, bool]]] = {}
+
+    @property
+    def asked(self) -> bool:
+        """Whether the question is about a run that failed."""
+        return bool(self._failing)
+
+    def bad(self, run: Node) -> bool | None:
+        """Whether a run failed as one of those did; None where it failed otherwise, or does not say."""
+        status = run.properties.get("status")
+        if status in GOOD:
+            return False
+        if status in BAD and sort_of_error(run.properties) in self._sorts:
+            return True
+        return None
+
+    def before(self, run: Node) -> bool | None:
+        """Whether the run before it in its group failed the same way; None where there is none that says."""
+        parent = min(self._groups.parents.get(run.handle, ()), default=None)
+        when = time_of(run)
+        if parent is None or when is None:
+            return None
+        chain = self._chain(parent)
+        place = bisect.bisect_left(chain, (when, -1, False))
+        return chain[place - 1][2] if place else None
+
+    def kin(self, run: Node) -> bool:
+        """Whether a run belongs to what those belong to that failed."""
+        mine = {parent for handle in self._failing for parent in self._groups.parents.get(handle, ())}
+        return not mine.isdisjoint(self._groups.parents.get(run.handle, ()))
+
+    def asks_about(self, handle: int) -> bool:
+        """Whether it is one of those that the question is about."""
+        return handle in self._failing
+
+    def _chain(self, parent: int) -> list[tuple[Micros, int, bool]]:
+        if parent not in self._chains:
+            nodes = [self._groups.nodes[m] for m in self._groups.members[parent] if m in self._groups.nodes]
+            told = [(time_of(node), node.handle, self.bad(node)) for node in nodes]
+            self._chains[parent] = sorted(
+                (when, handle, bad)
+                for when, handle, bad in told
+                if when is not None and when <= self._at and bad is not None
+            )
+        return self._chains[parent]
