@@ -63,7 +63,7 @@ def code_of(
             # The edge holds since the later of the two was made.
             if edge.valid_from is not None and edge.valid_from <= back[step.dst]:
                 continue
-            region.add(step, edge)
+            region.add(step, edge, edge.valid_from)
             if step.src not in back:
                 back[step.src] = back[step.dst]
                 fresh.add(step.src)

@@ -18,21 +18,20 @@ MAX_READ = 20_000
 MAX_HOPS = 60
 #: How far an edge is to be trusted: as stated by a tool, as derived by a rule, as the same thing elsewhere.
 STATED, DERIVED, TWIN = 1.0, 0.95, 0.9
+#: What these lead to was made so, and by nothing else.
+_MAKES = frozenset({EdgeKind.PRODUCED, EdgeKind.DERIVED_INTO, EdgeKind.PACKAGED_IN})
 #: A hop costs next to nothing: of two ways equally certain the shorter is shown.
 _HOP = 0.001
 
 
 class Link(msgspec.Struct, frozen=True):
-    """An edge between two handles, and since when it holds (None: nobody says)."""
+    """An edge between two handles, and since when it holds (None: nobody says): what made a thing lies before
+    its first use, also where it was told of later."""
 
     src: int
     dst: int
     edge: Edge
-
-    @property
-    def since(self) -> Micros | None:
-        """Since when it holds."""
-        return self.edge.valid_from
+    since: Micros | None
 
     @property
     def certainty(self) -> float:
@@ -53,8 +52,8 @@ class Region(msgspec.Struct):
     stopped: bool = False
     hidden: int = 0
 
-    def add(self, step: Step, edge: Edge) -> None:
-        """Note an edge, once."""
+    def add(self, step: Step, edge: Edge, since: Micros | None) -> None:
+        """Note an edge, once, and since when it holds."""
         if step.belief in self.beliefs:
             return
         self.beliefs.add(step.belief)
@@ -62,7 +61,7 @@ class Region(msgspec.Struct):
         if step.kind is EdgeKind.SAME_AS:
             ways.append((step.dst, step.src))
         for src, dst in ways:
-            link = Link(src, dst, edge)
+            link = Link(src, dst, edge, since)
             self.out.setdefault(src, []).append(link)
             self.into.setdefault(dst, []).append(link)
         self.handles.update((step.src, step.dst))
@@ -82,17 +81,20 @@ def read(
 ) -> Region:
     """Everything from these nodes on along edges that held by ``until`` (microseconds).
 
-    Two store calls a hop. ``ends``: edges that are noted, and not followed further.
+    An edge that makes a thing held when that was used, whenever it is said to: with DVC, what a run read is
+    often committed after the run. Two store calls a hop. ``ends``: edges that are noted, and not followed
+    further.
     """
     found = Region() if region is None else region
     seen = set(starts)
     found.handles |= seen
+    held: list[tuple[Step, Edge]] = []
+    late: list[tuple[Step, Edge]] = []
+    used = dict.fromkeys(seen, until)
     frontier = sorted(seen)
     moment = Moment(known_at=known_at)
     for _ in range(MAX_HOPS):
-        if not frontier:
-            return found
-        if len(seen) > MAX_READ:
+        if not frontier or len(seen) > MAX_READ:
             break
         expansion = store.expand(frontier, direction, kinds, moment, spaces)
         steps = [*expansion.steps, *expansion.same]
@@ -102,14 +104,53 @@ def read(
             steps, store.edges([s.belief for s in steps], known_at=known_at) if steps else [], strict=True
         ):
             if edge.valid_from is not None and edge.valid_from > until:
-                continue
-            found.add(step, edge)
+                if step.kind not in _MAKES:
+                    continue
+                late.append((step, edge))
+            else:
+                held.append((step, edge))
             if step.kind not in ends:
                 fresh.update((step.src, step.dst))
         frontier = sorted(fresh - seen)
         seen.update(frontier)
     found.stopped = bool(frontier)
+    for step, edge in held:
+        found.add(step, edge, edge.valid_from)
+    for step, edge, since in _before_use(held, late, used, until):
+        found.add(step, edge, since)
     return found
+
+
+def _before_use(
+    held: Iterable[tuple[Step, Edge]],
+    late: Iterable[tuple[Step, Edge]],
+    used: dict[int, Micros],
+    until: Micros,
+) -> list[tuple[Step, Edge, Micros]]:
+    """Of the edges that are said to hold later only, those that make what was used by then, each with when
+    that was first used. ``used`` has when things were at the latest. What is known to have been made by then
+    was made again later, and so was what is told of twice."""
+    twins: list[tuple[int, int]] = []
+    first: dict[tuple[int, EdgeKind], Micros | None] = {}
+    for step, edge in late:
+        made, since = (step.dst, step.kind), edge.valid_from
+        first[made] = min(first.get(made) or since or 0, since or 0)
+    for step, edge in held:
+        first[step.dst, step.kind] = None
+        if step.kind is EdgeKind.SAME_AS:
+            twins += [(step.src, step.dst), (step.dst, step.src)]
+        else:
+            when = until if edge.valid_from is None else edge.valid_from
+            used[step.src] = min(when, used.get(step.src, when))
+    makes = [(step, edge) for step, edge in late if edge.valid_from == first[step.dst, step.kind]]
+    while True:
+        before = dict(used)
+        ways = [*twins, *((step.src, step.dst) for step, _ in makes)]
+        for src, dst in ways:
+            if dst in used:
+                used[src] = min(used[dst], used.get(src, used[dst]))
+        if used == before:
+            return [(step, edge, used[step.dst]) for step, edge in makes if step.dst in used]
 
 
 def masks(region: Region, roots: Mapping[int, int], upstream: bool = True) -> dict[int, int]:
