@@ -13,12 +13,14 @@ import msgspec
 from app.answers import judged
 from app.answers.cause_evidence import Weight
 from app.answers.cause_graph import MAX_READ, Link, nodes_of, read
+from app.answers.cause_history import check_failed
 from app.answers.cause_pool import FAILING, Pool, effective, gaps, pool, role_of
 from app.answers.cause_score import scores, shares, weigh
 from app.answers.cause_signals import Reader, origin, path_of
 from app.answers.cause_ties import text_of, ties
 from app.answers.good_runs import of_runs
 from app.answers.last_good import LastGood, along, began, of_deployments, stays_of
+from app.answers.outcomes import GOOD
 from app.lineage.evidence import Evidence
 from graph_schema.edges import EdgeKind
 from graph_schema.errors import BadInput, NotFound
@@ -94,7 +96,8 @@ def root_causes(
     told = [subject, *_grouped(store, subject, known_at, spaces)]
     reader = Reader(store, subject, told, states, found, at, known_at, spaces)
     ranked, tied = _ranked(reader, found, _said(found, told), at)
-    missing = _missing(found, reader, states, subject, ranked)
+    well = _went_well(store, reader, subject, known_at, spaces)
+    missing = _missing(found, reader, states, subject, ranked, well)
     shown = {cause.node.id for cause in ranked[:first]}
     missing += [text_of([node.name for node in group]) for group in tied if shown & {n.id for n in group}]
     good = states.good
@@ -246,10 +249,28 @@ def _because(evidence: Sequence[Evidence], confirmed: bool | None) -> str:
 # --- what is missing -----------------------------------------------------------------------------------
 
 
+def _went_well(
+    store: GraphStore, reader: Reader, subject: Node, known_at: Micros | None, spaces: Spaces
+) -> bool:
+    """Whether the question is about a run that ended well, and no metric, check or incident says otherwise.
+    Checks of a run come after it."""
+    if subject.properties.get("status") not in GOOD or reader.history.worse(subject):
+        return False
+    here = [subject.handle]
+    if along(store, here, Direction.DOWNSTREAM, E.IMPLICATED_IN, known_at, spaces):
+        return False
+    checked = along(store, here, Direction.DOWNSTREAM, E.CHECKED_BY, known_at, spaces)
+    checks = nodes_of(store, [step.dst for step, _ in checked], known_at, spaces)
+    return not any(map(check_failed, checks.values()))
+
+
 def _missing(
-    found: Pool, reader: Reader, states: LastGood, subject: Node, ranked: Sequence[Cause]
+    found: Pool, reader: Reader, states: LastGood, subject: Node, ranked: Sequence[Cause], well: bool
 ) -> list[str]:
     told = []
+    if well:
+        status = subject.properties["status"]
+        told.append(f"{subject.name} ended as {status}, and nothing says that it did worse than before")
     if states.good is None:
         told.append(f"no last good state to compare with: {states.because}")
     elif not any(found.changed(h) and found.held.get(h, 0) & FAILING for h in found.paths):

@@ -38,7 +38,9 @@ def of_runs(
     above = along(store, handles, Direction.UPSTREAM, E.HAS, known_at, spaces)
     groups = sorted({step.src for step, _ in above})
     below = along(store, groups, Direction.DOWNSTREAM, E.HAS, known_at, spaces)
-    members = set(near({(step.dst, edge.valid_from) for step, edge in below}, at, max(handles, default=0)))
+    # What a run is a part of is no other run.
+    beside = {(step.dst, edge.valid_from) for step, edge in below if step.dst not in groups}
+    members = set(near(beside, at, max(handles, default=0)))
     grouped = {step.dst for step, _ in above}
     alone = [node for node in failing if node.handle not in grouped and _ends(node)]
     members |= _namesakes(store, alone, known_at, spaces)

@@ -159,3 +159,44 @@ def test_who_failed_otherwise_says_nothing_of_when_it_began(store: GraphStore) -
     claims.append(Links(E.IMPLICATED_IN, ids[2], INCIDENT, EPOCH + 48 * HOUR))
     tell(store, claims, "incident")
     assert ask(store, INCIDENT).candidates[0].node.id == sha(1)
+
+
+# runs that did not fail --------------------------------------------------------------------------------
+
+
+def sweep(store: GraphStore) -> None:
+    """A sweep and its three runs, each better than the one before, and then one that is worse."""
+    experiment, whole = EXPERIMENT, run(50)
+    claims: list[Claim] = [Names(K.EXPERIMENT, (experiment,))]
+    claims += thing(K.RUN, whole, EPOCH, name="sweep", status="FINISHED", startedAt=format_time(EPOCH))
+    claims.append(Links(E.HAS, experiment, whole, EPOCH))
+    for number, auc in enumerate((0.80, 0.805, 0.81, 0.815, 0.6)):
+        at = EPOCH + (number + 1) * HOUR
+        claims += thing(
+            K.RUN, run(number), at, name=f"trial-{number}", status="FINISHED", startedAt=format_time(at),
+            metrics={"auc": auc},
+        )  # fmt: skip
+        claims += [Links(E.HAS, experiment, run(number), at), Links(E.HAS, whole, run(number), at)]
+    tell(store, claims)
+
+
+def test_what_a_run_is_a_part_of_is_not_what_it_is_held_against(store: GraphStore) -> None:
+    sweep(store)
+
+    assert ask(store, run(0)).last_good is None
+    good = ask(store, run(1)).last_good
+    assert good is not None and good.id == run(0)
+
+
+def test_of_a_run_that_went_well_it_is_said_so(store: GraphStore) -> None:
+    sweep(store)
+    well = "trial-3 ended as FINISHED, and nothing says that it did worse than before"
+
+    assert ask(store, run(3)).missing[0] == well
+    assert not any("did worse than before" in line for line in ask(store, run(4)).missing)
+
+    check = "check@quality=auc/1"
+    claims = thing(K.CHECK, check, EPOCH + 5 * HOUR, name="auc", status="FAILED")
+    claims.append(Links(E.CHECKED_BY, run(3), check, EPOCH + 4 * HOUR))
+    tell(store, claims, "check")
+    assert well not in ask(store, run(3)).missing
