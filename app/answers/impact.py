@@ -12,6 +12,7 @@ from app.answers import impact_facts as facts
 from app.answers.adjacencies import LARGE, Adjacencies, Held
 from app.answers.adjacency import Adjacency, Floats, Ints
 from app.answers.impact_facts import NODE_CODES, Deployments
+from app.answers.impact_members import states_of
 from app.answers.impact_score import Scored, Weighing, hurt_before, score
 from app.answers.impact_words import because, summary
 from app.answers.reach import Reach, reach
@@ -83,6 +84,7 @@ def impact(
     now: Micros | None = None,
 ) -> ImpactAnswer:
     """What a change of all these nodes together puts at risk; told one by one: the ``first`` greatest.
+    What has states, such as a data set, stands for the last of them.
 
     Deployments count if they stand at ``as_of``, else ``now``, microseconds (default: the clock's time).
     ``held``: graphs in memory, which answer where the store's state is that of the arrays; else, and for the
@@ -96,11 +98,15 @@ def impact(
         raise BadInput(f"maxHops is {max_hops}; allowed are 0 to {MAX_HOPS}")
     if not 1 <= first <= MAX_TARGETS:
         raise BadInput(f"first is {first}; allowed are 1 to {MAX_TARGETS:,}")
-    asked = sorted(set(handles))
+    asked, left_out = sorted(set(handles)), list[str]()
     weighing = weighing or Weighing()
     before = facts.precedents(store, asked, moment, spaces)
+    if before.groups:
+        states, left_out = states_of(store, before.groups, moment, spaces)
+        asked = sorted({*asked, *states})
+        before = facts.precedents(store, asked, moment, spaces)
     basis = _basis(store, asked, max_hops, moment, spaces, before, held)
-    return _answer(store, asked, max_hops, moment, spaces, basis, first, weighing, now)
+    return _answer(store, asked, left_out, max_hops, moment, spaces, basis, first, weighing, now)
 
 
 def _basis(
@@ -159,6 +165,7 @@ def _hurt(graph: Adjacency, marked: np.ndarray, before: facts.Precedents) -> fro
 def _answer(
     store: GraphStore,
     asked: Sequence[int],
+    left_out: Sequence[str],
     max_hops: int,
     moment: Moment,
     spaces: Spaces,
@@ -186,7 +193,7 @@ def _answer(
     standing = [s for place, s in scored.standing.items() if scored.contribution[place]]
     in_production = sum(s.production for s in standing)
     hurt, of = max(history, key=lambda each: hurt_before(*each))
-    reasons = _reasons(len(targets), len(at_risk), max_hops, found.beyond, basis)
+    reasons = [*_reasons(len(targets), len(at_risk), max_hops, found.beyond, basis), *left_out]
     return ImpactAnswer(
         score=scored.score,
         summary=summary(

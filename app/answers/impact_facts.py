@@ -17,6 +17,7 @@ from app.answers.adjacency import (
     Ints,
     adjacency,
 )
+from app.answers.impact_members import GROUPS
 from app.lineage.closure import far_ends
 from graph_schema.edges import EDGE_CODES, FLOW_KINDS, EdgeKind
 from graph_schema.errors import BadInput
@@ -225,11 +226,12 @@ def tagged(store: GraphStore, tags: Collection[str], moment: Moment, spaces: Spa
 
 
 class Precedents(msgspec.Struct, frozen=True):
-    """Earlier things of the sort of each node: versions of the same data set, commits of the repository; and
-    which of the nodes are commits."""
+    """Earlier things of the sort of each node: versions of the same data set, commits of the repository;
+    which of the nodes are commits, and which have states, with their names."""
 
     of: dict[int, list[int]]
     commits: list[int]
+    groups: Mapping[int, str]
 
     @property
     def all(self) -> list[int]:
@@ -241,14 +243,14 @@ def precedents(store: GraphStore, handles: Sequence[int], moment: Moment, spaces
     """Up to ``PRECEDENTS`` others of the sort of each of these nodes, the latest; in four calls."""
     up = store.expand(sorted(handles), Direction.UPSTREAM, (EdgeKind.HAS,), moment, spaces).steps
     parents = {step.src for step in up}
-    kinds = {
-        label.handle: label.kind
-        for label in store.labels(sorted(parents.union(handles)), known_at=moment.known_at)
-    }
+    labels = store.labels(sorted(parents.union(handles)), known_at=moment.known_at)
+    kinds = {label.handle: label.kind for label in labels}
+    asked_about = set(handles)
+    groups = {each.handle: each.name for each in labels if each.handle in asked_about and each.kind in GROUPS}
     commits = [handle for handle in handles if kinds[handle] is NodeKind.COMMIT]
     sorts = [parent for parent in sorted(parents) if kinds[parent] in _SORTS]
     if not sorts:
-        return Precedents({}, commits)
+        return Precedents({}, commits, groups)
     down = store.expand(sorts, Direction.DOWNSTREAM, (EdgeKind.HAS,), moment, spaces).steps
     children: dict[int, set[int]] = {}
     for step in down:
@@ -260,7 +262,7 @@ def precedents(store: GraphStore, handles: Sequence[int], moment: Moment, spaces
     near = {
         handle: sorted(group - {handle}, reverse=True)[:_CONSIDERED]
         for handle, group in others.items()
-        if handle in set(handles)
+        if handle in asked_about
     }
     asked = sorted({other for group in near.values() for other in group})
     made = {
@@ -274,6 +276,7 @@ def precedents(store: GraphStore, handles: Sequence[int], moment: Moment, spaces
             for handle, group in near.items()
         },
         commits,
+        groups,
     )
 
 

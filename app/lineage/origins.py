@@ -233,7 +233,12 @@ class _Origins:
                 yield from differences.of_properties(left.properties, right.properties, prefix)
 
     def runtime(self) -> Iterator[Difference]:
-        """Interpreter, packages, hardware."""
+        """Interpreter, packages, hardware; of two runtimes all but packages is their own properties."""
+        left, right = (side.node for side in self.sides)
+        if left.kind is right.kind is NodeKind.RUNTIME:
+            packages = runtimes.packages_of(left), runtimes.packages_of(right)
+            yield from differences.of_values(*packages, "packages.", differences.RUNTIME)
+            return
         found = [self._behind(number, EdgeKind.RUNTIME_OF) for number in (0, 1)]
         held = [[step.src for step in steps] for steps in found]
         classes_of = [{self.leader[h] for h in handles} for handles in held]

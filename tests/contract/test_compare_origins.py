@@ -241,6 +241,19 @@ def test_runtimes_part_by_part(store: GraphStore) -> None:
     }
 
 
+def test_two_runtimes_differ_in_what_is_installed(store: GraphStore) -> None:
+    write(
+        store,
+        *runtime("a", {"numpy": "1.26.4", "torch": "2.3.0"}, python="3.11.9"),
+        *runtime("b", {"numpy": "2.0.0", "torch": "2.3.0"}, python="3.12.1"),
+    )
+
+    found = told(between(store, "runtime=" + "a" * 64, "runtime=" + "b" * 64))
+
+    assert found["packages.numpy"][:2] == ("1.26.4", "2.0.0")
+    assert found["python"][:2] == ("3.11.9", "3.12.1") and "packages.torch" not in found
+
+
 def test_noise_comes_last_and_equal_content_is_no_difference(store: GraphStore) -> None:
     left = {
         "params": {"lr": "0.10", "out": "/tmp/run-1"},
