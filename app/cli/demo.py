@@ -81,6 +81,7 @@ def command(
 def _serve(container: Any, port: int | None, told: dict[str, Any], as_json: bool) -> None:
     from app.api.app import create_app
     from app.api.server import listen, serve, url
+    from app.cli.outcome import log_to_stderr
     from app.cli.stopping import running
     from app.jobs.afterwards import Afterwards
     from app.jobs.consumer import Consumer
@@ -97,6 +98,7 @@ def _serve(container: Any, port: int | None, told: dict[str, Any], as_json: bool
         _ask(told["questions"], f"KINLORE_URL={address} {_kinlore()}", address)
         _farewell()
         say("Ctrl-C ends it")
+    log_to_stderr()
     # Nothing is pulled, as the tracking server is a recording; all else is as `kinlore serve` has it.
     with running(Consumer(container)), running(Afterwards(container.store)), running(container.embedding()):
         serve(create_app(container), listening)

@@ -24,6 +24,11 @@ _CODES = {
 }
 
 
+def log_to_stderr() -> None:
+    """For what serves: whatever fails then is masked in the answer, and told by the log."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
+
+
 def run(command: click.Command, arguments: Sequence[str]) -> int:
     """Run a command line; the exit code."""
     debug = "--debug" in arguments

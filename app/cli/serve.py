@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import click
@@ -21,6 +20,7 @@ def command(host: str | None, port: int | None, no_jobs: bool, config: str | Non
     from app.api.access import check_openness
     from app.api.app import create_app
     from app.api.server import listen, serve, url
+    from app.cli.outcome import log_to_stderr
     from app.cli.stopping import running, stoppable
     from app.container import Container
     from app.jobs.afterwards import Afterwards
@@ -50,8 +50,7 @@ def command(host: str | None, port: int | None, no_jobs: bool, config: str | Non
             click.echo(f"Kinlore serves {address} ({openness}); Ctrl-C ends it")
             if jobs is not None and jobs.planned:
                 click.echo(f"It pulls {', '.join(_spoken(each) for each in jobs.planned.values())}")
-        # What fails while serving is masked in the answer; the log tells the rest.
-        logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
+        log_to_stderr()
         with running(jobs), running(consumer), running(afterwards), running(embedding):
             serve(create_app(container, jobs), listening)
     return 0

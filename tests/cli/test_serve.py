@@ -256,3 +256,29 @@ def test_the_temporary_folder_goes_whatever_happens(keep: bool) -> None:
         (place / "file").write_text("x")
         raise RuntimeError
     assert not place.exists()
+
+
+#: Takes a module away from a server that is asked for it.
+BROKEN = """
+import importlib.abc, sys
+
+class Gone(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == "app.answers.impact":
+            raise RuntimeError("swordfish")
+
+sys.meta_path.insert(0, Gone())
+"""
+
+
+@pytest.mark.parametrize("words", [("serve",), ("demo",)])
+def test_what_fails_while_serving_is_in_the_log(folder: Path, words: tuple[str, ...]) -> None:
+    (folder / "sitecustomize.py").write_text(BROKEN)
+    with started(folder, *words, "--port", str(free_port()), PYTHONPATH=str(folder)) as (process, said):
+        query = {"query": '{ impact(ids: ["mlflow.run_id=none"]) { score } }'}
+        (error,) = httpx.post(f"{said['address']}/graphql", json=query, timeout=30).json()["errors"]
+        process.send_signal(signal.SIGINT)
+        _, log = process.communicate(timeout=20)
+
+    assert "swordfish" not in str(error)
+    assert "swordfish" in log and f"request {error['extensions']['requestId']} failed" in log
