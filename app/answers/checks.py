@@ -12,6 +12,7 @@ from enum import StrEnum
 import msgspec
 
 from app.lineage.closure import adjacency
+from app.lineage.states import have_states, states_of
 from graph_schema.edges import FLOW_KINDS, EdgeKind
 from graph_schema.errors import BadInput
 from graph_schema.filters import matches
@@ -98,7 +99,8 @@ def checks(
     moment: Moment = NOW,
     spaces: Spaces = None,
 ) -> ChecksAnswer:
-    """Checks with this status, kind, segment and stream, ``of`` one thing (its handle) or of all.
+    """Checks with this status, kind, segment and stream, ``of`` one thing (its handle) or of all. What has
+    states, such as a data set, stands for the last of them.
 
     ``downstream``: also the nodes of this kind that were made of the data checked. Parts of a result are left
     out unless a segment is asked for. Raises BadInput.
@@ -145,7 +147,9 @@ def _found(
         ordering = Ordering(Order.CREATED_AT, descending=True)
         page = store.find(NodeKind.CHECK, where, ordering, first, known_at=moment.known_at, spaces=spaces)
         return page.items, page.next is not None
-    steps = store.expand([of], Direction.DOWNSTREAM, (EdgeKind.CHECKED_BY,), moment, spaces).steps
+    groups = have_states(store.labels([of], known_at=moment.known_at))
+    checked = sorted({of, *states_of(store, groups, moment, spaces).handles})
+    steps = store.expand(checked, Direction.DOWNSTREAM, (EdgeKind.CHECKED_BY,), moment, spaces).steps
     nodes = store.get(sorted({step.dst for step in steps}), known_at=moment.known_at, spaces=spaces)
     fitting = [node for node in nodes if node is not None and matches(node, where)]
     fitting.sort(key=lambda node: (-(node.created_at or 0), node.id))

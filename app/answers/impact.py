@@ -12,10 +12,10 @@ from app.answers import impact_facts as facts
 from app.answers.adjacencies import LARGE, Adjacencies, Held
 from app.answers.adjacency import Adjacency, Floats, Ints
 from app.answers.impact_facts import NODE_CODES, Deployments
-from app.answers.impact_members import states_of
 from app.answers.impact_score import Scored, Weighing, hurt_before, score
 from app.answers.impact_words import because, summary
 from app.answers.reach import Reach, reach
+from app.lineage.states import states_of
 from app.lineage.walk import MAX_HOPS
 from graph_schema.edges import EdgeKind
 from graph_schema.errors import BadInput
@@ -102,8 +102,8 @@ def impact(
     weighing = weighing or Weighing()
     before = facts.precedents(store, asked, moment, spaces)
     if before.groups:
-        states, left_out = states_of(store, before.groups, moment, spaces)
-        asked = sorted({*asked, *states})
+        states = states_of(store, before.groups, moment, spaces)
+        asked, left_out = sorted({*asked, *states.handles}), states.left_out
         before = facts.precedents(store, asked, moment, spaces)
     basis = _basis(store, asked, max_hops, moment, spaces, before, held)
     return _answer(store, asked, left_out, max_hops, moment, spaces, basis, first, weighing, now)

@@ -17,8 +17,8 @@ from app.answers.adjacency import (
     Ints,
     adjacency,
 )
-from app.answers.impact_members import GROUPS
 from app.lineage.closure import far_ends
+from app.lineage.states import have_states
 from graph_schema.edges import EDGE_CODES, FLOW_KINDS, EdgeKind
 from graph_schema.errors import BadInput
 from graph_schema.kinds import NodeKind
@@ -246,7 +246,7 @@ def precedents(store: GraphStore, handles: Sequence[int], moment: Moment, spaces
     labels = store.labels(sorted(parents.union(handles)), known_at=moment.known_at)
     kinds = {label.handle: label.kind for label in labels}
     asked_about = set(handles)
-    groups = {each.handle: each.name for each in labels if each.handle in asked_about and each.kind in GROUPS}
+    groups = have_states([label for label in labels if label.handle in asked_about])
     commits = [handle for handle in handles if kinds[handle] is NodeKind.COMMIT]
     sorts = [parent for parent in sorted(parents) if kinds[parent] in _SORTS]
     if not sorts:

@@ -52,7 +52,7 @@ def command(
         print_json(found)
         return OK if found["paths"] else NOT_FOUND
     for number, path in enumerate(found["paths"], 1):
-        hops = sum(edge["kind"] != "SAME_AS" for edge in path)
+        hops = sum(edge["kind"] not in ("SAME_AS", "HAS") for edge in path)
         click.echo(f"{number}. {counted(hops, 'hop')}")
         for line in ways.lines(path, ways.starts(path, told["node"]["id"]), nodes):
             click.echo(f"   {line}")

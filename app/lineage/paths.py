@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from app.lineage.closure import adjacency, classes, far_ends, spread
+from app.lineage.states import States, have_states, states_of
 from app.lineage.walk import MAX_HOPS
 from graph_schema.edges import FLOW_KINDS, EdgeKind
 from graph_schema.errors import BadInput
@@ -65,6 +66,7 @@ def paths(
     spaces: Spaces = None,
 ) -> Paths:
     """The ``first`` shortest paths downstream from ``start`` to ``end``; if there are none, upstream.
+    What has states, such as a data set, is one with the last of them.
 
     Raises BadInput for limits that make no sense, and whatever the store raises.
     """
@@ -73,9 +75,11 @@ def paths(
     if not 1 <= first <= MAX_PATHS:
         raise BadInput(f"first is {first}; allowed are 1 to {MAX_PATHS} paths")
     followed = tuple(kind for kind in edge_kinds if kind is not EdgeKind.SAME_AS)
-    found = _search(store, start, end, max_hops, first, followed, moment, spaces)
+    groups = have_states(store.labels([start, end], known_at=moment.known_at))
+    states = states_of(store, groups, moment, spaces)
+    found = _search(store, start, end, states, max_hops, first, followed, moment, spaces)
     if found.total == 0:
-        against = _search(store, end, start, max_hops, first, followed, moment, spaces)
+        against = _search(store, end, start, states, max_hops, first, followed, moment, spaces)
         if against.total != 0:
             return msgspec.structs.replace(against, paths=[path[::-1] for path in against.paths])
         return found if not found.complete else against
@@ -86,13 +90,14 @@ def _search(
     store: GraphStore,
     source: int,
     target: int,
+    states: States,
     max_hops: int,
     first: int,
     edge_kinds: Sequence[EdgeKind],
     moment: Moment,
     spaces: Spaces,
 ) -> Paths:
-    between = _explore(store, source, target, max_hops, edge_kinds, moment, spaces)
+    between = _explore(store, source, target, states, max_hops, edge_kinds, moment, spaces)
     handles = {source, target}
     for step in (*between.steps.values(), *between.same.values()):
         handles.update((step.src, step.dst))
@@ -111,7 +116,8 @@ def _search(
     routes = [_route(chain, hop, between.same.values(), source, target) for chain in chains]
     edges = store.edges([step.belief for route in routes for step in route], known_at=moment.known_at)
     taken = iter(edges)
-    because = _why(len(chains), total, longer, between.stopped, max_hops)
+    reasons = [*_why(len(chains), total, longer, between.stopped, max_hops), *states.left_out]
+    because = "; ".join(reasons) or None
     return Paths(
         paths=[list(islice(taken, len(route))) for route in routes],
         total=total,
@@ -125,6 +131,7 @@ def _explore(
     store: GraphStore,
     source: int,
     target: int,
+    states: States,
     max_hops: int,
     edge_kinds: Sequence[EdgeKind],
     moment: Moment,
@@ -135,8 +142,12 @@ def _explore(
     Where little was met, it goes on beyond the hops: that mostly shows that nothing longer exists."""
     between = _Between({}, {}, whole=False, stopped=False)
     ways = (Direction.DOWNSTREAM, Direction.UPSTREAM)
+    as_one = [*states.steps, *states.same]
+    between.same.update((step.belief, step) for step in as_one)
     hops: list[dict[int, int]] = [{source: 0}, {target: 0}]
-    frontiers = [[source], [target]]
+    for known in hops:
+        spread(adjacency(as_one), known)
+    frontiers = [sorted(known) for known in hops]
     depth = [0, 0]
     ahead = (Ahead(max_hops, AHEAD), Ahead(max_hops, AHEAD))
     while all(frontiers):
@@ -279,8 +290,8 @@ def _bridge(same: Collection[Step], start: int, end: int) -> list[Step]:
     return route[::-1]
 
 
-def _why(shown: int, total: int | None, longer: bool, stopped: bool, max_hops: int) -> str | None:
-    """Why these are not all the paths there are, in words; None where they are."""
+def _why(shown: int, total: int | None, longer: bool, stopped: bool, max_hops: int) -> list[str]:
+    """Why these are not all the paths there are, in words."""
     reasons = []
     if total is None:
         reasons.append(f"{shown} paths shown of an unknown number, as there is a cycle between: raise first")
@@ -292,4 +303,4 @@ def _why(shown: int, total: int | None, longer: bool, stopped: bool, max_hops: i
     elif longer:
         length = counted(max_hops, "hop")
         reasons.append(f"paths longer than {length} were left out or not looked for: raise maxHops")
-    return "; ".join(reasons) or None
+    return reasons

@@ -1,10 +1,12 @@
-"""Impact of what has states: a data set stands for its versions, a model for its own."""
+"""What has states stands for them: a data set for its versions, a model, an environment for its own."""
 
 from __future__ import annotations
 
 import pytest
 
+from app.answers.checks import checks
 from app.answers.impact import ImpactAnswer, impact
+from app.lineage.paths import paths
 from graph_schema.claims import Claim, Links, Names
 from graph_schema.edges import EdgeKind
 from graph_schema.kinds import NodeKind
@@ -74,10 +76,49 @@ def test_states_count_as_of_a_time(store: GraphStore) -> None:
 def test_of_very_many_the_last_count_and_it_says_so(
     store: GraphStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.answers.impact_members.MAX_MEMBERS", 2)
+    monkeypatch.setattr("app.lineage.states.MAX_STATES", 2)
     write(store)
 
     found = risk(store, DATASET)
 
     assert not found.complete and dict(found.counts)[K.RUN] == 2 and K.DEPLOYMENT not in dict(found.counts)
     assert found.truncated_because == "of the 3 states of lake/orders the last 2 count"
+
+
+def way(store: GraphStore, start: str, end: str) -> list[tuple[str, str]]:
+    """The shortest path between two, as its edges."""
+    ((one,), (other,)) = (store.resolve(text) for text in (start, end))
+    found = paths(store, one, other, first=1)
+    return [(edge.src, edge.dst) for edge in found.paths[0]] if found.paths else []
+
+
+def test_paths_lead_from_a_data_set_to_a_model(store: GraphStore) -> None:
+    write(store)
+    there = way(store, DATASET, MODEL)
+
+    held, read, made, registered = there
+    assert held[0] == DATASET and registered[0] == MODEL, "which has its version"
+    assert (held[1], read[1], made[1]) == (read[0], made[0], registered[1])
+    back = way(store, MODEL, DATASET)
+    assert back == there[::-1]
+    assert way(store, DATASET, data(2)) == [(DATASET, data(2))]
+    assert way(store, DATASET, "environment=prod")[0] == (DATASET, data(0)), "the first alone is deployed"
+
+
+def test_between_things_that_nothing_joins_there_is_none(store: GraphStore) -> None:
+    write(store)
+    claims = [Names(K.DATASET, ("dataset=lake/other",)), Names(K.DATASET_VERSION, (data(99),))]
+    other = [*claims, Links(E.HAS, "dataset=lake/other", data(99), EPOCH)]
+    store.transact(lambda tx: joins.apply(tx, Source("lake", "dvc"), [record("other", *other)]))
+
+    assert way(store, "dataset=lake/other", MODEL) == []
+
+
+def test_checks_of_a_data_set_are_those_of_its_versions(store: GraphStore) -> None:
+    write(store)
+    check = "check@quality=rows/1"
+    claims = [Names(K.CHECK, (check,)), Links(E.CHECKED_BY, data(1), check, EPOCH + HOUR)]
+    store.transact(lambda tx: joins.apply(tx, Source("quality", "events"), [record("check", *claims)]))
+    (handle,) = store.resolve(DATASET)
+
+    assert [each.check.id for each in checks(store, of=handle).results] == [check]
