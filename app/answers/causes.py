@@ -14,6 +14,7 @@ from app.answers import judged
 from app.answers.cause_evidence import Weight
 from app.answers.cause_graph import MAX_READ, Link, nodes_of, read
 from app.answers.cause_history import check_failed
+from app.answers.cause_parts import failed_part
 from app.answers.cause_pool import FAILING, Pool, effective, gaps, pool, role_of
 from app.answers.cause_score import scores, shares, weigh
 from app.answers.cause_signals import Reader, origin, path_of
@@ -75,8 +76,8 @@ def root_causes(
     """The most probable causes of a failure, with what speaks for and against each.
 
     Only what was there before the failure began counts, also as evidence: the answer stays the same however
-    late it is asked. Raises NotFound, and BadInput for a thing that is no failure or a ``first`` out of 1 to
-    50.
+    late it is asked. Of a job run whose parts failed, the first of these is the ``subject``. Raises NotFound,
+    and BadInput for a thing that is no failure or a ``first`` out of 1 to 50.
     """
     if not 1 <= first <= MAX_FIRST:
         raise BadInput(f"first is {first}; allowed are 1 to {MAX_FIRST}")
@@ -86,6 +87,7 @@ def root_causes(
     if subject.kind not in SUBJECTS:
         allowed = ", ".join(kind.value for kind in SUBJECTS)
         raise BadInput(f"{subject.id} is a {subject.kind}; causes are asked for of {allowed}")
+    asked, subject = subject, failed_part(store, subject, known_at, spaces)
     at = began(subject)
     if at is None:
         return _nothing(subject, f"nobody says when {subject.name} began")
@@ -98,6 +100,8 @@ def root_causes(
     ranked, tied = _ranked(reader, found, _said(found, told), at)
     well = _went_well(store, reader, subject, known_at, spaces)
     missing = _missing(found, reader, states, subject, ranked, well)
+    if subject is not asked:
+        missing.insert(0, f"{asked.name} is told by its parts: this is about the first of them that failed")
     shown = {cause.node.id for cause in ranked[:first]}
     missing += [text_of([node.name for node in group]) for group in tied if shown & {n.id for n in group}]
     good = states.good

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.answers.cause_graph import best_paths, nodes_of, read, way
+from app.answers.cause_parts import failed_part
 from app.answers.cause_pool import role_of
 from app.answers.last_good import along, began
 from graph_schema.edges import FLOW_KINDS, EdgeKind
@@ -28,6 +29,8 @@ def confirm_cause(
     spaces: Spaces = None,
 ) -> Correction:
     """Keep that ``cause`` caused ``failure``, or did not. Raises BadInput for what is no failure."""
+    # What is asked about is answered, and said, of the part that failed.
+    failure = failed_part(store, failure, None, spaces)
     about = {} if rejected else _about(store, failure, cause, spaces)
     return judgements.judge_cause(store, failure, cause, rejected=rejected, about=about, why=why, by=by)
 
