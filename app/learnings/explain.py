@@ -108,7 +108,17 @@ def shared(
         ),
     ]
     found.sort(key=lambda e: (-e.telling, _FIRST.get(e.kind, len(_FIRST)), e.kind in _LAST, -e.weight))
-    return found[:_MOST_SHARED]
+    return _once(found)[:_MOST_SHARED]
+
+
+def _once(found: Iterable[Shared]) -> list[Shared]:
+    """Each sentence once: two tools may each know a job of one name."""
+    said: dict[str, Shared] = {}
+    for each in found:
+        before = said.get(each.text)
+        weight = each.weight + (before.weight if before else 0.0)
+        said[each.text] = msgspec.structs.replace(before or each, weight=weight)
+    return list(said.values())
 
 
 def _sharing(found: Iterable[Shared], weight: float) -> list[Shared]:

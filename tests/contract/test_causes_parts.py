@@ -7,6 +7,7 @@ import random
 import pytest
 
 from app.answers.judging import confirm_cause
+from app.learnings.similar import similar
 from graph_schema.claims import Claim, Links
 from graph_schema.edges import EdgeKind
 from graph_schema.kinds import NodeKind
@@ -62,3 +63,19 @@ def test_a_tracked_run_is_told_by_its_parts_where_nothing_flows_into_it(store: G
 
     tell(store, [Links(E.CODE_FOR, sha(1), run(1), EPOCH)], "code")
     assert ask(store, run(1)).subject.id == run(1)
+
+
+def test_what_two_tools_know_of_by_one_name_is_said_once(store: GraphStore) -> None:
+    for together in transactions(events_as_records(recorded("events")), random.Random(0), most=8):
+        write(store, together)
+    first = failed(store, "dbt-run-churn")
+    again = max(
+        (n for n in store.find(K.JOB_RUN, first=100).items if n.name == first.name and n.id != first.id),
+        key=lambda n: n.created_at or 0,
+    )
+
+    (match,) = similar(store, handle=again.handle).matches
+
+    texts = [each.text for each in match.shared]
+    assert match.handle == first.handle and "same pipeline dbt-run-churn" in texts
+    assert len(texts) == len(set(texts))
