@@ -5,11 +5,9 @@ A run that failed otherwise says nothing: it may not have come to where the othe
 
 from __future__ import annotations
 
-import bisect
 from collections.abc import Sequence
 
-from app.answers.cause_history import Groups
-from app.answers.last_good import time_of
+from app.answers.cause_history import Chains, Groups
 from app.answers.outcomes import BAD, GOOD
 from app.learnings.failures import sort_of_error
 from graph_schema.kinds import NodeKind
@@ -27,8 +25,8 @@ class Crashes:
         crashed = [n for n in failing if n.kind in _RUNS and n.properties.get("status") in BAD]
         self._failing = {node.handle for node in crashed}
         self._sorts = {sort_of_error(node.properties) for node in crashed}
-        self._groups, self._at = groups, at
-        self._chains: dict[int, list[tuple[Micros, int, bool]]] = {}
+        self._groups = groups
+        self._chains = Chains(groups, at, self.bad)
 
     @property
     def asked(self) -> bool:
@@ -46,13 +44,7 @@ class Crashes:
 
     def before(self, run: Node) -> bool | None:
         """Whether the run before it in its group failed the same way; None where there is none that says."""
-        parent = min(self._groups.parents.get(run.handle, ()), default=None)
-        when = time_of(run)
-        if parent is None or when is None:
-            return None
-        chain = self._chain(parent)
-        place = bisect.bisect_left(chain, (when, -1, False))
-        return chain[place - 1][2] if place else None
+        return self._chains.before(run)
 
     def kin(self, run: Node) -> bool:
         """Whether a run belongs to what those belong to that failed."""
@@ -62,14 +54,3 @@ class Crashes:
     def asks_about(self, handle: int) -> bool:
         """Whether it is one of those that the question is about."""
         return handle in self._failing
-
-    def _chain(self, parent: int) -> list[tuple[Micros, int, bool]]:
-        if parent not in self._chains:
-            nodes = [self._groups.nodes[m] for m in self._groups.members[parent] if m in self._groups.nodes]
-            told = [(time_of(node), node.handle, self.bad(node)) for node in nodes]
-            self._chains[parent] = sorted(
-                (when, handle, bad)
-                for when, handle, bad in told
-                if when is not None and when <= self._at and bad is not None
-            )
-        return self._chains[parent]

@@ -6,7 +6,7 @@ import bisect
 import math
 import statistics
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -66,6 +66,36 @@ def groups_of(
     return Groups(parents, members, nodes_of(store, wanted | set(handles), known_at, spaces))
 
 
+class Chains:
+    """How the runs of each group went by ``at``, one after the other: ``bad`` says it of one, None where it
+    is not told or does not count."""
+
+    def __init__(self, groups: Groups, at: Micros, bad: Callable[[Node], bool | None]) -> None:
+        self._groups, self._at, self._bad = groups, at, bad
+        self._held: dict[int, list[tuple[Micros, int, bool]]] = {}
+
+    def before(self, run: Node) -> bool | None:
+        """Of the run before it in its group; None where there is none of which that can be told."""
+        parent = min(self._groups.parents.get(run.handle, ()), default=None)
+        when = time_of(run)
+        if parent is None or when is None:
+            return None
+        if parent not in self._held:
+            self._held[parent] = self._chain(parent)
+        place = bisect.bisect_left(self._held[parent], (when, -1, False))
+        return self._held[parent][place - 1][2] if place else None
+
+    def _chain(self, parent: int) -> list[tuple[Micros, int, bool]]:
+        members = self._groups.members.get(parent, ())
+        nodes = [self._groups.nodes[m] for m in members if m in self._groups.nodes]
+        told = [(time_of(node), node.handle, self._bad(node)) for node in nodes]
+        return sorted(
+            (when, handle, bad)
+            for when, handle, bad in told
+            if when is not None and when <= self._at and bad is not None
+        )
+
+
 class RunHistory:
     """Says of a run whether it went worse than those of its group before it."""
 
@@ -74,7 +104,7 @@ class RunHistory:
         self._at = at
         self._values: dict[tuple[int, str, str], list[tuple[Micros, float]]] = {}
         self._usual: dict[int, float] = {}
-        self._chains: dict[int, list[tuple[Micros, int, bool]]] = {}
+        self._chains = Chains(groups, at, lambda n: None if self.unlike(n) else self.bad(n, True))
         self._common: dict[int, Mapping[str, object]] = {}
         self._parents: dict[int, list[int]] = {}
         self._worse: dict[int, list[str] | None] = {}
@@ -138,26 +168,7 @@ class RunHistory:
     def before(self, run: Node) -> bool | None:
         """Whether the run before it in its group did worse than those before that one, those with unlike
         settings aside; None where there is none of which that can be told."""
-        parent = min(self._parents.get(run.handle, ()), default=None)
-        when = time_of(run)
-        if parent is None or when is None:
-            return None
-        chain = self._chain(parent)
-        place = bisect.bisect_left(chain, (when, -1, False))
-        return chain[place - 1][2] if place else None
-
-    def _chain(self, parent: int) -> list[tuple[Micros, int, bool]]:
-        """How the runs of a group went, in their order."""
-        if parent not in self._chains:
-            nodes = [self._groups.nodes[m] for m in self._groups.members[parent] if m in self._groups.nodes]
-            alike = [node for node in nodes if not self.unlike(node)]
-            told = [(time_of(node), node.handle, self.bad(node, metrics_only=True)) for node in alike]
-            self._chains[parent] = sorted(
-                (when, handle, bad)
-                for when, handle, bad in told
-                if when is not None and when <= self._at and bad is not None
-            )
-        return self._chains[parent]
+        return self._chains.before(run)
 
     def unlike(self, run: Node) -> bool:
         """Whether a run has settings that are far from those most usual in its group, and new there: then
