@@ -8,13 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.answers.cause_history import Chains, Groups
-from app.answers.outcomes import BAD, GOOD
+from app.answers.outcomes import GOOD, failed_run
 from app.learnings.failures import sort_of_error
-from graph_schema.kinds import NodeKind
 from graph_schema.times import Micros
 from graph_schema.values import Node
-
-_RUNS = (NodeKind.RUN, NodeKind.JOB_RUN)
 
 
 class Crashes:
@@ -22,10 +19,11 @@ class Crashes:
     ``at``. Of other states than failed runs there is nothing to tell."""
 
     def __init__(self, failing: Sequence[Node], groups: Groups, at: Micros) -> None:
-        crashed = [n for n in failing if n.kind in _RUNS and n.properties.get("status") in BAD]
+        crashed = [node for node in failing if failed_run(node)]
         self._failing = {node.handle for node in crashed}
         self._sorts = {sort_of_error(node.properties) for node in crashed}
         self._groups = groups
+        self._homes = {parent for handle in self._failing for parent in groups.parents.get(handle, ())}
         self._chains = Chains(groups, at, self.bad)
 
     @property
@@ -35,10 +33,9 @@ class Crashes:
 
     def bad(self, run: Node) -> bool | None:
         """Whether a run failed as one of those did; None where it failed otherwise, or does not say."""
-        status = run.properties.get("status")
-        if status in GOOD:
+        if run.properties.get("status") in GOOD:
             return False
-        if status in BAD and sort_of_error(run.properties) in self._sorts:
+        if failed_run(run) and sort_of_error(run.properties) in self._sorts:
             return True
         return None
 
@@ -48,8 +45,7 @@ class Crashes:
 
     def kin(self, run: Node) -> bool:
         """Whether a run belongs to what those belong to that failed."""
-        mine = {parent for handle in self._failing for parent in self._groups.parents.get(handle, ())}
-        return not mine.isdisjoint(self._groups.parents.get(run.handle, ()))
+        return not self._homes.isdisjoint(self._groups.parents.get(run.handle, ()))
 
     def asks_about(self, handle: int) -> bool:
         """Whether it is one of those that the question is about."""

@@ -89,7 +89,7 @@ def read(
     seen = set(starts)
     found.handles |= seen
     held: list[tuple[Step, Edge]] = []
-    late: list[tuple[Step, Edge]] = []
+    late: list[tuple[Step, Edge, Micros]] = []
     used = dict.fromkeys(seen, until)
     frontier = sorted(seen)
     moment = Moment(known_at=known_at)
@@ -106,7 +106,7 @@ def read(
             if edge.valid_from is not None and edge.valid_from > until:
                 if step.kind not in _MAKES:
                     continue
-                late.append((step, edge))
+                late.append((step, edge, edge.valid_from))
             else:
                 held.append((step, edge))
             if step.kind not in ends:
@@ -123,7 +123,7 @@ def read(
 
 def _before_use(
     held: Iterable[tuple[Step, Edge]],
-    late: Iterable[tuple[Step, Edge]],
+    late: Sequence[tuple[Step, Edge, Micros]],
     used: dict[int, Micros],
     until: Micros,
 ) -> list[tuple[Step, Edge, Micros]]:
@@ -131,18 +131,23 @@ def _before_use(
     that was first used. ``used`` has when things were at the latest. What is known to have been made by then
     was made again later, and so was what is told of twice."""
     twins: list[tuple[int, int]] = []
-    first: dict[tuple[int, EdgeKind], Micros | None] = {}
-    for step, edge in late:
-        made, since = (step.dst, step.kind), edge.valid_from
-        first[made] = min(first.get(made) or since or 0, since or 0)
+    known: set[tuple[int, EdgeKind]] = set()
+    first: dict[tuple[int, EdgeKind], Micros] = {}
+    for step, _, since in late:
+        made = step.dst, step.kind
+        first[made] = min(since, first.get(made, since))
     for step, edge in held:
-        first[step.dst, step.kind] = None
+        known.add((step.dst, step.kind))
         if step.kind is EdgeKind.SAME_AS:
             twins += [(step.src, step.dst), (step.dst, step.src)]
         else:
             when = until if edge.valid_from is None else edge.valid_from
             used[step.src] = min(when, used.get(step.src, when))
-    makes = [(step, edge) for step, edge in late if edge.valid_from == first[step.dst, step.kind]]
+    makes = [
+        (step, edge)
+        for step, edge, since in late
+        if (step.dst, step.kind) not in known and since == first[step.dst, step.kind]
+    ]
     while True:
         before = dict(used)
         ways = [*twins, *((step.src, step.dst) for step, _ in makes)]

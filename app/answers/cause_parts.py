@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from app.answers.cause_graph import nodes_of
 from app.answers.last_good import along, began
-from app.answers.outcomes import BAD
+from app.answers.outcomes import failed_run
 from graph_schema.edges import FLOW_KINDS, EdgeKind
 from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore
 from graph_schema.times import Micros
 from graph_schema.values import Direction, Moment, Node, Spaces
 
-_RUNS = (NodeKind.RUN, NodeKind.JOB_RUN)
 #: A DAG run has task runs, these have runs of the tool that they call, and these have steps.
 _DEPTH = 8
 
@@ -21,7 +20,7 @@ def failed_part(store: GraphStore, run: Node, known_at: Micros | None, spaces: S
     A tracked run may go on where one that it started fails, so that its parts tell of it only where nothing
     is known to flow into it."""
     for _ in range(_DEPTH):
-        if run.kind not in _RUNS or run.properties.get("status") not in BAD:
+        if not failed_run(run):
             break
         here = [run.handle]
         if run.kind is NodeKind.RUN:
@@ -30,7 +29,7 @@ def failed_part(store: GraphStore, run: Node, known_at: Micros | None, spaces: S
                 break
         held = along(store, here, Direction.DOWNSTREAM, EdgeKind.HAS, known_at, spaces)
         parts = nodes_of(store, {step.dst for step, _ in held} - set(here), known_at, spaces).values()
-        failed = [n for n in parts if n.kind in _RUNS and n.properties.get("status") in BAD]
+        failed = [part for part in parts if failed_run(part)]
         if not failed:
             break
         run = min(failed, key=lambda node: (began(node) or 0, node.id))

@@ -14,6 +14,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
+from app.learnings.signature import quoted
 from graph_schema.normalise import package
 
 _EXTENSION = r"\.(?:py|pyx|ipynb|sql|R|r|jl|scala|java|kt|go|rs|ts|js|mjs|cpp|cc|cu|c|h|sh|ya?ml|toml)"
@@ -25,7 +26,6 @@ _INNERMOST_FIRST = re.compile(r"^\s*at ")
 _INSTALLED = re.compile(
     r"(?:^|/)(?:site|dist)-packages/(.+)|(?:^|/)node_modules/(.+)|/lib/python3(?:\.\d+)?/(?!(?:site|dist)-)"
 )
-_QUOTED = re.compile(r"(['\"`])([A-Za-z_][\w.-]{1,79})\1")
 _CODE = re.compile(r"(?<![\w.])(?:[A-Za-z]\w*\.)*(?:[A-Za-z]+_\w++|[a-z]+[A-Z]\w*+)(?![\w.]*\()")
 _CALLED = re.compile(
     r"\b(?:columns?|fields?|features?|tables?|relations?|views?|data ?sets?)(?:_name)?"
@@ -40,7 +40,6 @@ _INSTALLED_AS = {
     "pil": "pillow",
     "cv2": "opencv-python",
     "yaml": "pyyaml",
-    "google": "protobuf",
     "faiss": "faiss-cpu",
     "dateutil": "python-dateutil",
     "bs4": "beautifulsoup4",
@@ -80,7 +79,7 @@ def said_in(text: str) -> Said:
             elif inside := held[1] or held[2]:
                 installed.append(_parts(inside))
                 packages.add(package(_parts(inside)[0].partition(".")[0]))
-    names = {name for _, name in _QUOTED.findall(text)}
+    names = set(quoted(text))
     names |= {*_CODE.findall(text), *_CALLED.findall(text)}
     names |= {name.rpartition(".")[2] for name in names}
     lower = frozenset(name.lower() for name in names if len(name) > 1)

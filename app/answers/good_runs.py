@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from app.answers.cause_graph import nodes_of
 from app.answers.cause_history import Groups, RunHistory
 from app.answers.last_good import EARLIER, LastGood, State, along, began, near, troubles_of
-from app.answers.outcomes import BAD, GOOD
+from app.answers.outcomes import GOOD, failed_run
 from app.learnings.failures import sort_of_error
 from graph_schema.edges import EdgeKind
 from graph_schema.errors import BadIdentifier
@@ -86,13 +86,12 @@ def of_runs(
 
 def _streak(failing: Sequence[Node], before: Sequence[tuple[Micros, Node]]) -> list[State]:
     """The runs before, the newest first, that failed the same way since the last one that did not fail."""
-    told = {sort_of_error(node.properties) for node in failing if node.properties.get("status") in BAD}
+    told = {sort_of_error(node.properties) for node in failing if failed_run(node)}
     found = []
     for when, node in before if told else ():
-        status = node.properties.get("status")
-        if status in GOOD:
+        if node.properties.get("status") in GOOD:
             break
-        if status in BAD and sort_of_error(node.properties) in told:
+        if failed_run(node) and sort_of_error(node.properties) in told:
             found.append(State(node, when, None))
     return found
 

@@ -98,7 +98,8 @@ def impact(
         raise BadInput(f"maxHops is {max_hops}; allowed are 0 to {MAX_HOPS}")
     if not 1 <= first <= MAX_TARGETS:
         raise BadInput(f"first is {first}; allowed are 1 to {MAX_TARGETS:,}")
-    asked, left_out = sorted(set(handles)), list[str]()
+    asked = sorted(set(handles))
+    left_out: list[str] = []
     weighing = weighing or Weighing()
     before = facts.precedents(store, asked, moment, spaces)
     if before.groups:

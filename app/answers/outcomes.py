@@ -37,6 +37,11 @@ _NODES = {
 _PARENTS = {NodeKind.JOB: "job", NodeKind.EXPERIMENT: "experiment"}
 
 
+def failed_run(node: Node) -> bool:
+    """Whether a node is a run or job run that failed."""
+    return node.kind in (NodeKind.RUN, NodeKind.JOB_RUN) and node.properties.get("status") in BAD
+
+
 class Outcomes(msgspec.Struct, frozen=True, kw_only=True):
     """``subjects`` are nodes whose outcome is known, the newest first, ``failed`` is aligned with them;
     ``facts`` says which of them (positions) bear what. ``left_out`` counts those without an outcome."""

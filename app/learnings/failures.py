@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from app.learnings.signature import template
+from app.learnings.signature import quoted, template
 from graph_schema.errors import BadInput
 from graph_schema.kinds import NodeKind
 from graph_schema.times import Micros, parse_time
@@ -28,7 +28,6 @@ _ERRORS = ("error", "errorTrace", "statusMessage", "statusText")
 _PROSE = ("summary", "description", "text", "body", "message")
 #: Frames and headings of a traceback: they say where, not what.
 _WHERE = re.compile(r"\s|Traceback|File \"|During handling|The above exception|at [\w.$]+\(|Caused by")
-_QUOTED = re.compile(r"(['\"`])([A-Za-z_][\w.]{0,79})\1")
 _GO_ON = re.compile(r"ended (?:by|with)\b")
 
 
@@ -98,7 +97,7 @@ def sort_of_error(said: Mapping[str, Any]) -> tuple[str, ...]:
     """What goes wrong alike is told alike by a node's properties: the error without what differs from case
     to case, then the names that it quotes. Nothing is told where all are empty."""
     error = error_of(said)
-    return (template(error), *(name for _, name in _QUOTED.findall(error))) if error else ()
+    return (template(error), *quoted(error)) if error else ()
 
 
 def line_of(text: str) -> str:

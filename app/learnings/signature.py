@@ -32,6 +32,7 @@ _STOP = frozenset({
     "could", "should", "just", "also", "get", "got", "am", "any", "all",
 })  # fmt: skip
 
+_NAME = re.compile(r"(['\"`])([A-Za-z_][\w.-]{0,79})\1")
 _MASKS = (
     (re.compile(r"https?://\S+"), "<url>"),
     (re.compile(r"\b0x[0-9a-fA-F]+\b"), "<hex>"),
@@ -87,6 +88,11 @@ def template(line: str) -> str:
     for pattern, mask in _MASKS:
         line = pattern.sub(mask, line)
     return " ".join(line.lower().split())
+
+
+def quoted(text: str) -> list[str]:
+    """The names that a message quotes, of columns, settings and the like, in order."""
+    return [name for _, name in _NAME.findall(text)]
 
 
 def terms(text: str) -> list[str]:

@@ -142,11 +142,11 @@ def _explore(
     Where little was met, it goes on beyond the hops: that mostly shows that nothing longer exists."""
     between = _Between({}, {}, whole=False, stopped=False)
     ways = (Direction.DOWNSTREAM, Direction.UPSTREAM)
-    as_one = [*states.steps, *states.same]
-    between.same.update((step.belief, step) for step in as_one)
+    between.same.update((step.belief, step) for step in (*states.steps, *states.same))
+    as_one = adjacency(between.same.values())
     hops: list[dict[int, int]] = [{source: 0}, {target: 0}]
     for known in hops:
-        spread(adjacency(as_one), known)
+        spread(as_one, known)
     frontiers = [sorted(known) for known in hops]
     depth = [0, 0]
     ahead = (Ahead(max_hops, AHEAD), Ahead(max_hops, AHEAD))
