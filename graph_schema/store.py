@@ -232,8 +232,10 @@ class GraphStore(Protocol):
     def transact(self, work: Callable[[Transaction], T], fence: Fence | None = None) -> T:
         """Take the writer lock, run ``work`` (which may be repeated), commit. Raises Fenced, StoreBusy."""
 
-    def deposit(self, rows: Sequence[tuple[str, str, Any]]) -> None:
+    def deposit(self, rows: Sequence[tuple[str, str, Any]]) -> float:
         """Store service records, given as (collection, key, JSON value): all or none, and durable on return.
+        Returns the seconds that the next one had better wait where more is arriving: fewer and larger ones
+        leave the engine to others.
 
         For what comes in from outside and waits to be taken in: where the engine can, it waits neither for
         the writer lock nor for whoever holds it. No fence, no revision, and nothing is compared with what is

@@ -109,6 +109,7 @@ class Inbox:
         self._changed = threading.Condition()
         self._closing = False
         self._since: float | None = None
+        self._rest = 0.0
         self._thread: threading.Thread | None = None
         self._waiting_for: dict[str, threading.Event] = {}
 
@@ -199,6 +200,8 @@ class Inbox:
                 group = self._take()
             if group:
                 self._store_all(group)
+                if self._queue:
+                    time.sleep(self._rest)
 
     def _take(self) -> list[_Share]:
         group: list[_Share] = []
@@ -280,7 +283,7 @@ class Inbox:
             # Others write dead letters too.
             self._store.transact(lambda tx: _put(tx, rows, letters))
         elif rows:
-            self._store.deposit(rows)
+            self._rest = self._store.deposit(rows)
         return answers
 
     def _before(self, mark: str, here: Mapping[str, Answer]) -> Answer | None:

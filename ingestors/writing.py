@@ -26,10 +26,10 @@ T = TypeVar("T")
 #: What commits together with the last of several transactions: a cursor, the rows that are done with.
 Last = Callable[[Transaction], None]
 
-#: Weights of a slice (see :class:`Writer`). The first is small: nobody knows yet how fast the store is, and
-#: others wait for the lock.
-_LEAST_WEIGHT = 25
-_FIRST_WEIGHT = 50
+#: Weights of a slice (see :class:`Writer`). The least is that of a record or two, for stores that take long
+#: for those. The first is small: nobody knows yet how fast the store is, and others wait for the lock.
+_LEAST_WEIGHT = 5
+_FIRST_WEIGHT = 20
 _MOST_WEIGHT = 50_000
 #: How much less a slice is expected to take than the worst one, per slice since then.
 _FORGOTTEN = 0.8

@@ -20,7 +20,8 @@ from graph_schema.times import Micros, format_time
 from ingestors.joins.rule import Outcome, ref_of
 from ingestors.tables import TABLE
 
-_PAGE = 16
+#: Occupants that are asked for at first, mostly enough; and at once at most.
+_FEW, _MOST = 4, 64
 #: Above this many changes to one slot, one window over all of them costs less than one each.
 _MANY = 8
 #: What a use says to this rule; the rest of its data are properties of the edge.
@@ -68,19 +69,19 @@ def window_end(tx: Transaction, key: str, since: Micros | None) -> Micros | None
     with a producer shields all but that producer's own uses, so two with different producers are needed.
     """
     producer: int | None = None
-    after = None if since is None else since + 1
+    after, limit = None if since is None else since + 1, _FEW
     while True:
-        page = tx.keyed("slot", key, role="occupies", since=after, limit=_PAGE)
+        page = tx.keyed("slot", key, role="occupies", since=after, limit=limit)
         for occupant in page:
             if occupant.until is not None:
                 continue
             if occupant.by_node is None or (producer is not None and occupant.by_node != producer):
                 return occupant.at
             producer = occupant.by_node
-        if len(page) < _PAGE or page[-1].at is None:
+        if len(page) < limit or page[-1].at is None:
             return None
         # The page may end inside several occupants of one time; none of them shields more than the others.
-        after = page[-1].at + 1
+        after, limit = page[-1].at + 1, min(_MOST, 4 * limit)
 
 
 def occupant_for(tx: Transaction, key: str, use: KeyedClaim) -> KeyedClaim | None:
@@ -88,7 +89,7 @@ def occupant_for(tx: Transaction, key: str, use: KeyedClaim) -> KeyedClaim | Non
     if use.at is None:
         return None
     producer = use.node if use.by_node is None else use.by_node
-    until, limit = use.at + 1, 4
+    until, limit = use.at + 1, _FEW
     while True:
         page = tx.keyed("slot", key, role="occupies", until=until, descending=True, limit=limit)
         for occupant in page:

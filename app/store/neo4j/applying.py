@@ -13,7 +13,7 @@ from neo4j import ManagedTransaction
 
 from app.store.neo4j import codec
 from app.store.neo4j.known import Known
-from app.store.neo4j.rows import PLANNED, rows
+from app.store.neo4j.rows import PLANNED, rows, seek
 from app.store.neo4j.schema import PAST
 from app.store.rows import EDGE_KINDS, NODE_KINDS, BeliefRow, Changes, RecordRow, pack
 from graph_schema.edges import EdgeKind
@@ -26,29 +26,29 @@ _SAME_AS = EdgeKind.SAME_AS.value
 #: In this order. A belief that moves is taken away before it is made anew.
 _TABLES = {
     "newRecords": "CREATE (n:Record) SET n = r",
-    "records": "MATCH (n:Record {rkey: r.rkey}) SET n += r",
-    "versions": "MATCH (n:Record {rkey: r[0]}) SET n.version = r[1]",
-    "idents": "MATCH (n:Item {num: r[0]}) SET n.names = r[1], n.isince = r[2], n.dead = r[3]",
+    "records": f"{seek('n:Record', 'rkey', 'r.rkey')} SET n += r",
+    "versions": f"{seek('n:Record', 'rkey', 'r[0]')} SET n.version = r[1]",
+    "idents": f"{seek('n:Item', 'num', 'r[0]')} SET n.names = r[1], n.isince = r[2], n.dead = r[3]",
     "grown": "MERGE (n:Item {num: r[1].num}) SET n:$(r[0]), n += r[1]",
-    "nodes": "MATCH (n:Item {num: r.num}) SET n += r",
+    "nodes": f"{seek('n:Item', 'num', 'r.num')} SET n += r",
     "pastIdents": "CREATE (n:PastIdent) SET n.iid = r[0], n.nid = r[1], n.since = r[2], n.until = r[3]",
     "pastFacts": "CREATE (n:PastFact) SET n.iid = r[0], n.since = r[1], n.until = r[2], n.fact = r[3]",
     # Without a word on types all edges of an empty graph are planned to be looked through.
     "goneBeliefs": "MATCH ()-[e:!PAST|PAST]->() WHERE id(e) = r DELETE e",
-    "notDerived": "MATCH (n:Derived {anchor: r[0]}) WHERE n.belief = r[1] DELETE n",
+    "notDerived": f"{seek('n:Derived', 'anchor', 'r[0]')} WHERE n.belief = r[1] DELETE n",
     "derived": "CREATE (n:Derived) SET n.anchor = r[0], n.belief = r[1], n.src = r[2], n.dst = r[3]",
-    "goneJoins": "MATCH (n:Join {jid: r}) DELETE n",
-    "joins": "MATCH (n:Join {jid: r[0]}) SET n.accepted = r[1], n.belief = r[2]",
+    "goneJoins": f"{seek('n:Join', 'jid', 'r')} DELETE n",
+    "joins": f"{seek('n:Join', 'jid', 'r[0]')} SET n.accepted = r[1], n.belief = r[2]",
     "newJoins": "CREATE (n:Join) SET n = r",
-    "goneKeyed": "MATCH (n:Keyed {kid: r}) DELETE n",
+    "goneKeyed": f"{seek('n:Keyed', 'kid', 'r')} DELETE n",
     "newKeyed": "CREATE (n:Keyed) SET n = r"
-    " WITH n, r OPTIONAL MATCH (i:Item {num: r.ref}) SET n.tie = coalesce(i.text, '')",
+    f" WITH n, r OPTIONAL {seek('i:Item', 'num', 'r.ref')} SET n.tie = coalesce(i.text, '')",
 }
 WRITE = f"""{PLANNED}
 CALL () {{ UNWIND $p.items AS r CREATE (n:Item:Ident:$(r[0])) SET n = r[1] RETURN collect(n) AS made }}
 {" ".join(f"CALL () {{ UNWIND $p.{table} AS r {text} }}" for table, text in _TABLES.items())}
 CALL () {{ UNWIND $p.met AS r MATCH (n) WHERE id(n) = r RETURN collect(n) AS met }}
-CALL () {{ UNWIND $p.named AS r MATCH (n:Item {{num: r}}) RETURN collect(n) AS named }}
+CALL () {{ UNWIND $p.named AS r {seek("n:Item", "num", "r")} RETURN collect(n) AS named }}
 WITH made + met + named AS ends
 CALL (ends) {{
   UNWIND $p.beliefs AS r WITH ends[r[0]] AS s, ends[r[1]] AS d, r CREATE (s)-[e:$(r[2])]->(d) SET e = r[3]

@@ -6,54 +6,63 @@ Each that has several parts is one text with all of them, also where some are em
 from __future__ import annotations
 
 from app.store.neo4j.codec import BELIEF, IDENT, JOIN, KEYED, NODE
-from app.store.neo4j.rows import PLANNED, listing, together
+from app.store.neo4j.rows import BY_PLACE, PLANNED, listing, seek, together
 from app.store.rows import EDGE_KINDS
 
 _I, _E = IDENT.format("i"), f"{BELIEF}, id(e)"
 
 RECORDS = listing(
     "r.rid, r.rkey, r.type, r.version, r.digest, r.marks, r.goneAt",
-    "UNWIND $p.keys AS key MATCH (r:Record {rkey: key})",
+    f"UNWIND $p.keys AS key {seek('r:Record', 'rkey', 'key')}",
 )
-IDENTS = listing(f"{_I}, id(i)", "UNWIND $p.texts AS text MATCH (i:Ident {text: text})")
-IDENTS_BY_ID = listing(f"{_I}, id(i)", "UNWIND $p.iids AS id MATCH (i:Item {num: id}) WHERE i:Ident")
-NODES = listing(NODE.format("n"), "UNWIND $p.nids AS id MATCH (n:Item {num: id}) WHERE n.kind IS NOT NULL")
+IDENTS = listing(f"{_I}, id(i)", f"UNWIND $p.texts AS text {seek('i:Ident', 'text', 'text')}")
+IDENTS_BY_ID = listing(f"{_I}, id(i)", f"UNWIND $p.iids AS id {seek('i:Item', 'num', 'id')} WHERE i:Ident")
+NODES = listing(
+    NODE.format("n"), f"UNWIND $p.nids AS id {seek('n:Item', 'num', 'id')} WHERE n.kind IS NOT NULL"
+)
 _NODES_NAMED = listing(
     NODE.format("n"),
-    "UNWIND $p.facts AS id MATCH (i:Item {num: id}) WITH DISTINCT coalesce(i.names, i.num) AS nid"
-    " MATCH (n:Item {num: nid}) WHERE n.kind IS NOT NULL",
+    f"UNWIND $p.facts AS id {seek('i:Item', 'num', 'id')} WITH DISTINCT coalesce(i.names, i.num) AS nid"
+    f" {seek('n:Item', 'num', 'nid')} WHERE n.kind IS NOT NULL",
 )
 #: Of these places, those with any claim.
 _OCCUPIED = listing(
     "place",
     "UNWIND $p.places AS place WITH place WHERE EXISTS {"
-    " MATCH (k:Keyed) WHERE k.place = place AND k.role IS NOT NULL AND k.when IS NOT NULL }",
+    f" MATCH (k:Keyed) {BY_PLACE} WHERE k.place = place AND k.role IS NOT NULL AND k.when IS NOT NULL }}",
 )
 #: Those that stand for claims on identity, which go with them.
 _SHOWN = (
-    "WITH DISTINCT j WHERE j.belief IS NOT NULL WITH j.belief AS bid MATCH (s)-[e:SAME_AS {bid: bid}]->(d)"
+    "WITH DISTINCT j WHERE j.belief IS NOT NULL WITH j.belief AS bid"
+    " MATCH (s)-[e:SAME_AS {bid: bid}]->(d) USING INDEX SEEK e:SAME_AS(bid)"
 )
-_JOINS = listing(JOIN, "UNWIND $p.jids AS id MATCH (j:Join {jid: id})")
-_KEYED_ROWS = listing(KEYED, "UNWIND $p.kids AS id MATCH (k:Keyed {kid: id})")
-_JOINS_ANCHORED = listing(JOIN, "UNWIND $p.anchors AS id MATCH (j:Join {anchor: id})")
-_JOINS_SHOWN = listing(_E, f"UNWIND $p.jids AS id MATCH (j:Join {{jid: id}}) {_SHOWN}")
-_ANCHORED_SHOWN = listing(_E, f"UNWIND $p.anchors AS id MATCH (j:Join {{anchor: id}}) {_SHOWN}")
-_USED = """
+_JOINS = listing(JOIN, f"UNWIND $p.jids AS id {seek('j:Join', 'jid', 'id')}")
+_KEYED_ROWS = listing(KEYED, f"UNWIND $p.kids AS id {seek('k:Keyed', 'kid', 'id')}")
+_JOINS_ANCHORED = listing(JOIN, f"UNWIND $p.anchors AS id {seek('j:Join', 'anchor', 'id')}")
+_JOINS_SHOWN = listing(_E, f"UNWIND $p.jids AS id {seek('j:Join', 'jid', 'id')} {_SHOWN}")
+_ANCHORED_SHOWN = listing(_E, f"UNWIND $p.anchors AS id {seek('j:Join', 'anchor', 'id')} {_SHOWN}")
+_USED = f"""
 UNWIND $p.asked AS x WITH x[0] AS iid, x[1] AS nid
-WHERE EXISTS { MATCH (j:Join {a: iid}) WHERE j.anchor IS NULL }
-   OR EXISTS { MATCH (j:Join {b: iid}) WHERE j.anchor IS NULL }
-   OR EXISTS { MATCH (:Keyed {ref: iid}) } OR EXISTS { MATCH (:Keyed {by: iid}) }
-   OR EXISTS { MATCH (n:Item {num: nid})-[e:!PAST]->() WHERE e.anchor IS NULL AND coalesce(e.src, nid) = iid }
-   OR EXISTS { MATCH (n:Item {num: nid})<-[e:!PAST]-() WHERE e.anchor IS NULL AND coalesce(e.dst, nid) = iid }
+WHERE EXISTS {{ {seek("j:Join", "a", "iid")} WHERE j.anchor IS NULL }}
+   OR EXISTS {{ {seek("j:Join", "b", "iid")} WHERE j.anchor IS NULL }}
+   OR EXISTS {{ {seek("k:Keyed", "ref", "iid")} }} OR EXISTS {{ {seek("k:Keyed", "by", "iid")} }}
+   OR EXISTS {{
+     {seek("n:Item", "num", "nid", "-[e:!PAST]->()")} WHERE e.anchor IS NULL AND coalesce(e.src, nid) = iid
+   }}
+   OR EXISTS {{
+     {seek("n:Item", "num", "nid", "<-[e:!PAST]-()")} WHERE e.anchor IS NULL AND coalesce(e.dst, nid) = iid
+   }}
 RETURN collect([iid])
 """
 _TOUCHING = listing(
     _E,
-    "UNWIND $p.nids AS id MATCH (s:Item {num: id})-[e]->(d)",
-    "UNWIND $p.nids AS id MATCH (d:Item {num: id})<-[e]-(s)",
+    f"UNWIND $p.nids AS id {seek('s:Item', 'num', 'id', '-[e]->(d)')}",
+    f"UNWIND $p.nids AS id {seek('d:Item', 'num', 'id', '<-[e]-(s)')}",
 )
 _KEYED_TOUCHING = listing(
-    KEYED, "UNWIND $p.iids AS id MATCH (k:Keyed {ref: id})", "UNWIND $p.iids AS id MATCH (k:Keyed {by: id})"
+    KEYED,
+    f"UNWIND $p.iids AS id {seek('k:Keyed', 'ref', 'id')}",
+    f"UNWIND $p.iids AS id {seek('k:Keyed', 'by', 'id')}",
 )
 
 ASK_RECORDS = together(records=RECORDS)
@@ -77,31 +86,31 @@ ASK_USED = together(used=_USED.rstrip(), nodes=NODES)
 ASK_TOUCHING = together(beliefs=_TOUCHING, keyed=_KEYED_TOUCHING)
 #: All that is called like these identifiers, and the claims that tie it together or to something else.
 ASK_CLUSTER = f"""{PLANNED}
-UNWIND $p.iids AS id MATCH (i:Item {{num: id}})
+UNWIND $p.iids AS id {seek("i:Item", "num", "id")}
 WITH collect(coalesce(i.names, i.num)) + $p.nids AS found
 UNWIND found AS nid WITH collect(DISTINCT nid) AS nids
 CALL (nids) {{
   UNWIND nids AS nid
   CALL (nid) {{
-    MATCH (m:Item {{num: nid}}) WHERE m:Ident AND m.names IS NULL RETURN m
-    UNION ALL MATCH (m:Ident {{names: nid}}) RETURN m
+    {seek("m:Item", "num", "nid")} WHERE m:Ident AND m.names IS NULL RETURN m
+    UNION ALL {seek("m:Ident", "names", "nid")} RETURN m
   }}
   RETURN collect(m) AS members
 }}
 CALL (members) {{
   UNWIND members AS m
-  CALL (m) {{ MATCH (j:Join {{a: m.num}}) RETURN j UNION ALL MATCH (j:Join {{b: m.num}}) RETURN j }}
+  CALL (m) {{ {seek("j:Join", "a", "m.num")} RETURN j UNION ALL {seek("j:Join", "b", "m.num")} RETURN j }}
   RETURN collect(DISTINCT j) AS joins
 }}
 RETURN [[nid IN nids | [nid]], [i IN members | [{_I}, id(i)]], [j IN joins | [{JOIN}]]]
 """
 #: What is derived under these anchors: the handles of beliefs, what is at their ends, claims on identity.
 ASK_DERIVED = together(
-    handles=listing("x.belief", "UNWIND $p.anchors AS id MATCH (x:Derived {anchor: id})"),
+    handles=listing("x.belief", f"UNWIND $p.anchors AS id {seek('x:Derived', 'anchor', 'id')}"),
     idents=listing(
         f"{_I}, id(i)",
-        "UNWIND $p.anchors AS id MATCH (x:Derived {anchor: id}) UNWIND [x.src, x.dst] AS num"
-        " WITH DISTINCT num MATCH (i:Item {num: num}) WHERE i:Ident",
+        f"UNWIND $p.anchors AS id {seek('x:Derived', 'anchor', 'id')} UNWIND [x.src, x.dst] AS num"
+        f" WITH DISTINCT num {seek('i:Item', 'num', 'num')} WHERE i:Ident",
     ),
     joins=_JOINS_ANCHORED,
     shown=_ANCHORED_SHOWN,
@@ -109,7 +118,11 @@ ASK_DERIVED = together(
 #: Beliefs of one kind: Neo4j has no index over several, a union over all takes long to plan, and to find them
 #: between their ends is planned, on an empty graph, as to look through all edges there are.
 OF_KIND = tuple(
-    listing(_E, f"{PLANNED} UNWIND $p.bids AS id MATCH (s)-[e:{kind} {{bid: id}}]->(d)")
+    listing(
+        _E,
+        f"{PLANNED} UNWIND $p.bids AS id MATCH (s)-[e:{kind} {{bid: id}}]->(d)"
+        f" USING INDEX SEEK e:{kind}(bid)",
+    )
     for kind in EDGE_KINDS
 )
 HELD = """

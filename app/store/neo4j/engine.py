@@ -35,7 +35,7 @@ from app.store.neo4j.asking import (
     OF_KIND,
 )
 from app.store.neo4j.codec import index_key
-from app.store.neo4j.keyed import KeyedClaims
+from app.store.neo4j.keyed import Habits, KeyedClaims
 from app.store.neo4j.known import Known
 from app.store.neo4j.rows import gathered, rows
 from app.store.neo4j.services import ServiceRecords
@@ -59,7 +59,8 @@ class Neo4jEngine:
     """Implements :class:`app.store.engine.Engine` on an open transaction.
 
     What every transaction reads first comes with it: ``counters``, ``sources`` and ``origins``, and
-    ``services``, values of service records or None by collection and key.
+    ``services``, values of service records or None by collection and key. ``habits`` are those of
+    :class:`app.store.neo4j.keyed.KeyedClaims`.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Neo4jEngine:
         sources: Iterable[SourceRow],
         origins: Mapping[tuple[int, ...], int],
         services: Mapping[tuple[str, str], str | None] | None = None,
+        habits: Habits | None = None,
     ) -> None:
         self._tx = tx
         self._counters = dict(counters)
@@ -77,7 +79,7 @@ class Neo4jEngine:
         # A graph without keyed claims is not asked for them with every identifier.
         self._any_keyed = counters.get("keyed", 0) > 0
         self._known = Known()
-        self._keyed = KeyedClaims(tx, self._known)
+        self._keyed = KeyedClaims(tx, self._known, defaultdict(set) if habits is None else habits)
         self.services = ServiceRecords(tx, services or {})
 
     def sources(self) -> list[SourceRow]:

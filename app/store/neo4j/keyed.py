@@ -17,12 +17,15 @@ from neo4j import ManagedTransaction
 from app.store.neo4j import codec
 from app.store.neo4j.codec import IDENT, KEYED, NEVER
 from app.store.neo4j.known import Known, Row
-from app.store.neo4j.rows import PLANNED, gathered, listing, rows, together
+from app.store.neo4j.rows import BY_PLACE, PLANNED, gathered, listing, rows, seek, together
 from app.store.rows import IdentRow, KeyedRow
 from graph_schema.times import Micros
 
 Claim = tuple[KeyedRow, IdentRow | None, IdentRow | None]
 """A claim, and the identifiers that it names as ``ref`` and ``by``."""
+
+Habits = defaultdict[str, set[tuple[str, str]]]
+"""Of each rule, the roles and sides that it has asked for of keys with many claims."""
 
 #: A key with more claims than this is asked for what is needed of it.
 _FEW = 64
@@ -34,21 +37,23 @@ _MANY = 8
 _LAST = 2**63 - 1
 _COLUMNS = f"{KEYED}, [{IDENT.format('r')}, id(r)], [{IDENT.format('b')}, id(b)]"
 _ORDER = "k.when, k.tie, k.anchor"
-_NAMED = "OPTIONAL MATCH (r:Item {num: k.ref}) OPTIONAL MATCH (b:Item {num: k.by})"
-_OF_PLACE = "MATCH (k:Keyed) WHERE k.place = place AND k.role IS NOT NULL AND k.when IS NOT NULL"
-# Whatever there is beyond the limit is not even counted.
+_NAMED = f"OPTIONAL {seek('r:Item', 'num', 'k.ref')} OPTIONAL {seek('b:Item', 'num', 'k.by')}"
+_OF_PLACE = f"MATCH (k:Keyed) {BY_PLACE} WHERE k.place = place AND k.role IS NOT NULL AND k.when IS NOT NULL"
+# Whatever there is beyond the limit is not even counted, and of a key with too many nothing is read.
 _WHOLE = listing(
-    "place, claims",
-    f"UNWIND $p.places AS place CALL (place) {{ {_OF_PLACE} WITH k LIMIT {_FEW + 1} {_NAMED}"
+    "place, size(held), claims",
+    "UNWIND $p.places AS place"
+    f" CALL (place) {{ {_OF_PLACE} WITH k LIMIT {_FEW + 1} RETURN collect(k) AS held }}"
+    f" CALL (held) {{ UNWIND CASE WHEN size(held) > {_FEW} THEN [] ELSE held END AS k {_NAMED}"
     f" WITH k, r, b ORDER BY {_ORDER} RETURN collect([{_COLUMNS}]) AS claims }}",
 )
 _MATCHING = listing(
     f"text, {IDENT.format('i')}",
-    "UNWIND $p.texts AS text MATCH (i:Ident {text: text})",
-    "UNWIND $p.texts AS text MATCH (i:Ident {bare: text})",
+    f"UNWIND $p.texts AS text {seek('i:Ident', 'text', 'text')}",
+    f"UNWIND $p.texts AS text {seek('i:Ident', 'bare', 'text')}",
 )
 AHEAD = together(claims=_WHOLE, matching=_MATCHING)
-_THERE = "MATCH (k:Keyed) WHERE k.place = x[0] AND k.role = $p.role"
+_THERE = f"MATCH (k:Keyed) {BY_PLACE} WHERE k.place = x[0] AND k.role = x[3]"
 NEAR = f"""{PLANNED}
 UNWIND $p.spans AS x
 CALL (x) {{
@@ -64,7 +69,7 @@ WITH x, size(before) AS early, size(behind) AS late, before + amid + behind AS f
 CALL (found) {{
   UNWIND found AS k {_NAMED} WITH k, r, b ORDER BY {_ORDER} RETURN collect([{_COLUMNS}]) AS claims
 }}
-RETURN collect([x[0], early, late, claims])
+RETURN collect([x[0], x[3], early, late, claims])
 """
 
 
@@ -79,8 +84,9 @@ def keyed_query(role: bool, since: bool, until: bool, descending: bool) -> str:
     columns = ("k.place", "k.role", "k.when") if role else ("k.when",)
     order = ", ".join(f"{c} {'DESC' if descending else 'ASC'}" for c in (*columns, "k.tie", "k.anchor"))
     return (
-        f"{PLANNED} MATCH (k:Keyed) WHERE {' AND '.join(where)} WITH k ORDER BY {order} LIMIT $limit"
-        f" {_NAMED} WITH k, r, b ORDER BY {order} RETURN collect([{_COLUMNS}])"
+        f"{PLANNED} MATCH (k:Keyed) {BY_PLACE} WHERE {' AND '.join(where)}"
+        f" WITH k ORDER BY {order} LIMIT $limit {_NAMED}"
+        f" WITH k, r, b ORDER BY {order} RETURN collect([{_COLUMNS}])"
     )
 
 
@@ -121,11 +127,14 @@ class Stretch(NamedTuple):
 
 
 class KeyedClaims:
-    """What a transaction has read of keyed claims, and of what open references may mean."""
+    """What a transaction has read of keyed claims, and of what open references may mean. ``habits``, which
+    transactions share and add to: what a rule has asked for it will ask for again, so all of it is read when
+    it asks first."""
 
-    def __init__(self, tx: ManagedTransaction, known: Known) -> None:
+    def __init__(self, tx: ManagedTransaction, known: Known, habits: Habits) -> None:
         self._tx = tx
         self._known = known
+        self._habits = habits
         #: By place, all its claims in order; None where there are too many to keep.
         self._held: dict[str, list[Claim] | None] = {}
         self._stretches: dict[tuple[str, str], list[Stretch]] = defaultdict(list)
@@ -162,8 +171,8 @@ class KeyedClaims:
             texts = [key for rule, key in map(named.__getitem__, places) if rule == "open"]
             asked = {codec.index_key(text): text for text in texts if text not in self._matching}
             claims, matching = gathered(self._tx, AHEAD, places=places, texts=list(asked))
-            for place, found in claims:
-                self._held[place] = None if len(found) > _FEW else self._claims(found)
+            for place, held, found in claims:
+                self._held[place] = None if held > _FEW else self._claims(found)
             self._matching.update((text, []) for text in texts)
             for text, *row in matching:
                 self._matching[asked[text]].append(codec.ident_row(row))
@@ -206,12 +215,12 @@ class KeyedClaims:
             return found
         side = "begin" if asked.edge == NEVER else "end" if asked.edge == _LAST else "near"
         if (rule, role, side) not in self._asked:
-            self._asked.add((rule, role, side))
-            self._read(role, self._spans(rule, side), _AROUND)
+            self._habits[rule].add((role, side))
+            self._read_ahead(rule)
             found = self._near(place, role, asked)
         if found is None and asked.limit is not None:
             # Whoever asks for a few is likely to ask for their neighbours next.
-            self._read(role, [(place, asked.edge, asked.edge)], _FAR)
+            self._read([(place, asked.edge, asked.edge, role)], _FAR)
             found = self._near(place, role, asked)
         return self._ask(place, role, asked) if found is None else found
 
@@ -221,6 +230,14 @@ class KeyedClaims:
             if found is not None:
                 return found
         return None
+
+    def _read_ahead(self, rule: str) -> None:
+        spans: list[tuple[str, int, int, str]] = []
+        for role, side in sorted(self._habits[rule]):
+            if (rule, role, side) not in self._asked:
+                self._asked.add((rule, role, side))
+                spans.extend((*span, role) for span in self._spans(rule, side))
+        self._read(spans, _AROUND)
 
     def _spans(self, rule: str, side: str) -> list[tuple[str, int, int]]:
         """Where to read at all keys of a rule with many claims: (place, first time, last time)."""
@@ -239,13 +256,14 @@ class KeyedClaims:
                 spans.extend((place, time, time) for time in times)
         return spans
 
-    def _read(self, role: str, spans: Sequence[tuple[str, int, int]], around: tuple[int, int]) -> None:
+    def _read(self, spans: Sequence[tuple[str, int, int, str]], around: tuple[int, int]) -> None:
+        """Read around these: (place, first time, last time, role)."""
         if not spans:
             return
         before, after = around
-        asked = {"spans": [list(span) for span in spans], "role": role, "before": before, "after": after}
+        asked = {"spans": [list(span) for span in spans], "before": before, "after": after}
         # The answers come in the order of the questions.
-        for place, early, late, found in rows(self._tx, NEAR, p=asked):
+        for place, role, early, late, found in rows(self._tx, NEAR, p=asked):
             claims = self._claims(found)
             low = high = None
             # Of the time at which a limit cut there may be more.

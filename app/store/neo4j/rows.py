@@ -13,8 +13,19 @@ from neo4j import ManagedTransaction
 
 #: Before statements of the writer. They use Neo4j's own ids as numbers, which later versions of Cypher may
 #: drop; and they are planned once: else a plan is made anew as the graph grows, and whoever waits for the
-#: lock waits for that. What they are planned as is tested on an empty graph, where most are first seen.
+#: lock waits for that. So they name their indexes (:func:`seek`); what they are planned as is tested on an
+#: empty graph, where most are first seen.
 PLANNED = "CYPHER 5 replan=skip"
+
+#: Where claims are found by their place, and may be in the order of their times.
+BY_PLACE = "USING INDEX SEEK k:Keyed(place, role, when)"
+
+
+def seek(what: str, key: str, value: str, rest: str = "") -> str:
+    """``MATCH`` for nodes, such as ``i:Item``, that have this value under an indexed key; ``rest`` of the
+    pattern follows. The index is named: where a statement is planned while the graph holds a few nodes,
+    reading all of them looks as good, and stays its plan when there are millions."""
+    return f"MATCH ({what} {{{key}: {value}}}){rest} USING INDEX SEEK {what}({key})"
 
 
 def listing(columns: str, *branches: str) -> str:

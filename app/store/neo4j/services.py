@@ -9,14 +9,14 @@ from neo4j import ManagedTransaction
 
 from app.store.neo4j import codec
 from app.store.neo4j.codec import index_key, text_json
-from app.store.neo4j.rows import PLANNED, rows
+from app.store.neo4j.rows import PLANNED, rows, seek
 from app.store.rows import from_json
 
 #: Stands for a record that has been deleted in this transaction.
 _GONE = object()
 
-_SERVICE = f"{PLANNED} MATCH (s:Service {{skey: $skey}}) RETURN collect([s.value])"
-_SERVICES_DELETE = "UNWIND $skeys AS skey MATCH (s:Service {skey: skey}) DELETE s"
+_SERVICE = f"{PLANNED} {seek('s:Service', 'skey', '$skey')} RETURN collect([s.value])"
+_SERVICES_DELETE = f"UNWIND $skeys AS skey {seek('s:Service', 'skey', 'skey')} DELETE s"
 SERVICES_PUT = """
 UNWIND $rows AS r MERGE (s:Service {skey: r.skey})
 SET s.collection = r.collection, s.key = r.key, s.value = r.value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
@@ -18,9 +19,9 @@ from app.store.neo4j.applying import WRITE
 from app.store.neo4j.codec import text_json
 from app.store.neo4j.connection import Connection
 from app.store.neo4j.engine import Neo4jEngine
-from app.store.neo4j.keyed import AHEAD, NEAR
+from app.store.neo4j.keyed import AHEAD, NEAR, Habits
 from app.store.neo4j.reading import Reads
-from app.store.neo4j.rows import PLANNED
+from app.store.neo4j.rows import PLANNED, seek
 from app.store.neo4j.schema import MIGRATIONS, SCHEMA_VERSION, name_of
 from app.store.neo4j.searching import Searches
 from app.store.neo4j.services import SERVICES_PUT, service_key, service_rows
@@ -40,6 +41,8 @@ _REPLAYS = 5
 _CLIENT_DAYS = 7
 _TAKEN_BACK_SECONDS = 10.0
 _PLAN_SECONDS = 60.0
+#: Between two deposits, where more is arriving: so many times as long as one took, and seconds at most.
+_REST, _MOST_REST = 2.0, 0.03
 #: What most transactions ask for.
 _CONCLUSIONS = (conclusions.COLLECTION, conclusions.SOURCES)
 
@@ -48,13 +51,13 @@ _CONCLUSIONS = (conclusions.COLLECTION, conclusions.SOURCES)
 _BEGIN = f"""{PLANNED}
 MATCH (l:Lock) SET l.writes = l.writes + 1
 WITH l MATCH (s:State)
-OPTIONAL MATCH (c:Client {{key: $p.client}})
+OPTIONAL {seek("c:Client", "key", "$p.client")}
 WITH s, c, datetime.realtime() AS time
 RETURN s.version, s.revision, s.at, s.counters, c.tx,
        time.epochSeconds * 1000000 + time.microsecond,
        COLLECT {{ MATCH (x:Source) RETURN [x.sid, x.name, x.type, x.space] }},
        COLLECT {{ MATCH (x:Origin) RETURN [x.oid, x.sids] }},
-       COLLECT {{ UNWIND $p.services AS skey MATCH (x:Service {{skey: skey}}) RETURN [skey, x.value] }}
+       COLLECT {{ UNWIND $p.services AS skey {seek("x:Service", "skey", "skey")} RETURN [skey, x.value] }}
 """
 # The condition is for :data:`_FIRST`, which asks for nothing.
 _END = f"""{PLANNED}
@@ -64,7 +67,7 @@ FOREACH (r IN $p.revisions | CREATE (:Revision {{rev: r, at: $p.now}}))
 FOREACH (r IN $p.put | MERGE (x:Service {{skey: r.skey}})
   SET x.collection = r.collection, x.key = r.key, x.value = r.value)
 WITH s
-CALL () {{ UNWIND $p.gone AS skey MATCH (x:Service {{skey: skey}}) DELETE x }}
+CALL () {{ UNWIND $p.gone AS skey {seek("x:Service", "skey", "skey")} DELETE x }}
 CALL () {{ UNWIND $p.forget AS before MATCH (x:Client) WHERE x.at < before DELETE x }}
 """
 #: What a writer asks for while it holds the lock, asked beforehand for nothing.
@@ -111,6 +114,7 @@ class Neo4jStore(Reads, Searches, Whole):
         self._client = uuid4().hex
         self._sequence = 0
         self._lock = Turns()
+        self._habits: Habits = defaultdict(set)
 
     def close(self) -> None:
         """See :meth:`graph_schema.store.GraphStore.close`."""
@@ -199,17 +203,20 @@ class Neo4jStore(Reads, Searches, Whole):
         finally:
             self._lock.release()
 
-    def deposit(self, rows: Sequence[tuple[str, str, Any]]) -> None:
+    def deposit(self, rows: Sequence[tuple[str, str, Any]]) -> float:
         """See :meth:`graph_schema.store.GraphStore.deposit`.
 
         Nobody else writes these records, so the writer lock has nothing to protect: a transaction of its own,
-        beside the one that holds it. Done twice it is the same, so a lost reply needs no number."""
+        beside the one that holds it. Done twice it is the same, so a lost reply needs no number. One costs
+        the server some milliseconds, whatever is in it, and whoever holds the lock waits for those."""
         connection, made = self._connection, service_rows(rows)
+        began = time.monotonic()
         with connection.told():
             found = self._commit(lambda: connection.put(_DEPOSIT, rows=made, version=SCHEMA_VERSION))
         if found < len(made):
             connection.read(self._version)
             raise self._unmigrated()
+        return min(_MOST_REST, _REST * (time.monotonic() - began))
 
     def _plan(self) -> None:
         """Have the server plan what a writer asks for, before anybody has to wait for the lock: one that has
@@ -276,6 +283,7 @@ class _Attempt(Generic[T]):
             [SourceRow(*row) for row in sources],
             {tuple(sids): oid for oid, sids in origins},
             {**dict.fromkeys(asked), **{by_key[skey]: value for skey, value in services}},
+            store._habits,
         )
         if self._fence is not None:
             check_fence(self._fence, engine.service_get("lease", self._fence.lease), now)

@@ -212,7 +212,7 @@ class SqliteStore(Reads):
                 if db.in_transaction:
                     db.execute("ROLLBACK")
 
-    def deposit(self, rows: Sequence[tuple[str, str, Any]]) -> None:
+    def deposit(self, rows: Sequence[tuple[str, str, Any]]) -> float:
         """See :meth:`graph_schema.store.GraphStore.deposit`. A file has one writer: this waits its turn,
         and leaves the log to other writers, for somebody waits for an answer."""
 
@@ -221,6 +221,7 @@ class SqliteStore(Reads):
                 tx.service_put(collection, key, value)
 
         self._transact(work)
+        return 0.0
 
     def put_vectors(self, model: str, rows: Sequence[tuple[int, str, Sequence[float]]]) -> None:
         """See :meth:`graph_schema.store.GraphStore.put_vectors`."""

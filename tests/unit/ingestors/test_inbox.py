@@ -71,6 +71,23 @@ def test_what_waits_is_stored_in_one_transaction(store: SqliteStore, inbox: Inbo
     assert waiting(store, "bell") == 41
 
 
+def test_while_a_store_asks_to_be_left_alone_more_is_gathered(
+    store: SqliteStore, inbox: Inbox, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deposit = store.deposit
+    monkeypatch.setattr(store, "deposit", lambda rows: deposit(rows) + 0.5)
+    first = inbox.put("bell", [item("first")])
+    soon(lambda: gate.count == 1)
+    waiting_already = inbox.put("bell", [item("second")])
+    gate.open.set()
+    first.result(10)
+
+    others = [inbox.put("bell", [item(f"r{number}")]) for number in range(5)]
+
+    assert [each.result(10) for each in (waiting_already, *others)] == [Answer(1, 0)] * 6
+    assert gate.count == 2
+
+
 def test_a_large_delivery_is_stored_in_several_and_answered_after_the_last(
     store: SqliteStore, inbox: Inbox
 ) -> None:

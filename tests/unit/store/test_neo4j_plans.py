@@ -1,12 +1,14 @@
 """How Neo4j goes about the statements of the store: by its indexes, whatever the size of the graph.
 
-Plans are made when a statement is first seen, which is when the graph is still empty.
+Plans are made when a statement is first seen, which is when the graph is still empty, or holds a few nodes.
+Those of the writer are kept, so they name their indexes.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -23,7 +25,9 @@ from app.store.neo4j import (
     past,
     reading,
     services,
+    store,
 )
+from app.store.neo4j.rows import PLANNED
 from graph_schema.edges import EDGE_CODES, FLOW_KINDS
 from tests.neo4j_server import Neo4jServer
 
@@ -44,16 +48,17 @@ PARTS = {
 }
 
 
-def statements() -> Iterator[tuple[str, str]]:
-    """Every constant statement of the modules that look things up, one of a kind where kinds differ."""
-    for module in (engine, asking, applying, keyed, past, reading, services):
+def statements(*modules: ModuleType) -> Iterator[tuple[str, str]]:
+    """Every constant statement of these modules, one of a kind where kinds differ."""
+    for module in modules:
         for name, value in vars(module).items():
             text = value[0] if isinstance(value, tuple) and value else value
             if isinstance(text, str) and name.isupper() and re.search(r"\b(MATCH|MERGE)\b", text):
                 yield f"{module.__name__.rpartition('.')[2]}.{name}", text
 
 
-STATEMENTS = dict(statements())
+#: Of all that look things up.
+STATEMENTS = dict(statements(engine, asking, applying, keyed, past, reading, services))
 
 
 @pytest.fixture(scope="module")
@@ -166,3 +171,22 @@ def test_the_last_of_many_is_found_from_the_end(driver: Driver) -> None:
     assert scans(operators) == []
     assert any("Keyed(place, role, when)" in one for one in operators if one.startswith("NodeIndexSeek"))
     assert not any(re.match(r"(Sort|Top)\b", one) for one in operators)
+
+
+def kept() -> dict[str, str]:
+    """The statements whose plans are kept, whatever the graph becomes."""
+    found = {name: text for name, text in (*STATEMENTS.items(), *statements(store)) if PLANNED in text}
+    return found | {"keyed.keyed_query": keyed.keyed_query(True, True, True, False)}
+
+
+@pytest.mark.parametrize("name", sorted(kept()))
+def test_plans_that_are_kept_are_told_their_indexes(name: str) -> None:
+    """Where a few nodes or edges are there, a plan that reads all of them costs least, and some were so."""
+    text = kept()[name]
+    looked_up = re.findall(r"[([](\w+):(\w+) \{", re.sub(r"MERGE \([^)]*\)", "", text))
+    looked_up += [("k", "Keyed")] * text.count("k.place = ")
+
+    for variable, label in looked_up:
+        assert f"USING INDEX SEEK {variable}:{label}(" in text
+    assert text.count("USING INDEX SEEK") >= len(looked_up)
+    assert looked_up
