@@ -71,7 +71,7 @@ def _figures(part: str, folder: Path, server: Neo4jServer | None, smaller: int) 
         yield from impact.run(own, 1_000_000 // smaller)
     elif part == "causes":
         few = max(1, len(SCORED) // smaller)
-        yield from causes.run(own, SCORED[:few], BROKEN[:few])
+        yield from causes.run(own, SCORED[:few], BROKEN[:few], None if smaller == 1 else few)
     elif part == "named":
         yield from named.run(_data())
     elif part == "past":

@@ -9,6 +9,7 @@ side by side; tools leave edges out; some incidents have no change behind them a
 from __future__ import annotations
 
 import random
+from typing import NamedTuple
 
 from graph_schema.kinds import NodeKind
 from tests.benchmarks.causes.code import entry
@@ -19,15 +20,31 @@ from tests.benchmarks.causes.things import DAY, HOUR, WEIGHTS, Fault, Organisati
 from tests.benchmarks.causes.training import Training
 from tests.benchmarks.causes.world import HISTORY, Data, Repo, Service, World
 
-SERVICES = 24
 _HUBS, _SOURCES, _LOOKUPS = 2, 9, 3
-_DAYS_BETWEEN_FAULTS, _DAYS_BETWEEN_CRASHING = 1.6, 0.8
+_DAYS_BETWEEN_CRASHING = 0.8
 _CONFIRMED = 0.7
 #: So long after an incident began its cause is found and confirmed, where it is.
 FOUND_AFTER = 3 * DAY
 
 
-def organisation(seed: int, crashing: bool = False) -> Organisation:
+class Manner(NamedTuple):
+    """What organisations differ in: how many services there are, from how many to how many days pass between
+    two trainings of one, and how many between two faults."""
+
+    services: int
+    trains: tuple[float, float]
+    faults: float
+
+
+#: What targets are held against.
+WEEKLY = Manner(24, (4.0, 9.0), 1.6)
+#: Little changes between two trainings, and there are many runs to hold one against.
+NIGHTLY = Manner(24, (1.0, 2.0), 3.2)
+#: As many faults for each service as in the first, and a third of what happens elsewhere to learn from.
+SMALL = Manner(8, (4.0, 9.0), 4.8)
+
+
+def organisation(seed: int, crashing: bool = False, manner: Manner = WEEKLY) -> Organisation:
     """Everything that happened in 150 days; the same seed gives the same. ``crashing``: some faults break
     runs and job runs outright (:mod:`tests.benchmarks.causes.crashes`), so that other things follow."""
     world = World(seed)
@@ -41,7 +58,7 @@ def organisation(seed: int, crashing: bool = False) -> Organisation:
     serving = [Repo(f"acme/serving-{n}", "serving") for n in range(2)]
     code = [Repo(f"acme/models-{n}", "training") for n in range(8)]
     services = []
-    for number in range(SERVICES):
+    for number in range(manner.services):
         reads = [each for each in data[:_HUBS] if dice.random() < 0.6]
         reads += dice.sample(data[_HUBS:], dice.choice((1, 2, 2, 3)))
         services.append(
@@ -65,14 +82,14 @@ def organisation(seed: int, crashing: bool = False) -> Organisation:
         service.script, service.job = _told_entries(world, service)
     releases = Releases(world, services)
     crashes = Crashes(world) if crashing else None
-    training = Training(world, services, releases, pipeline, crashes)
+    training = Training(world, services, releases, pipeline, manner.trains, crashes)
     for each in data + lookups:
         world.later(dice.uniform(0, 1) * HOUR, lambda d=each: training.extract(d, d in lookups))  # type: ignore[misc]
     for repo in (*code, *serving, pipeline):
         world.later(dice.uniform(0, 1) * HOUR, lambda r=repo: training.develop(r))  # type: ignore[misc]
     training.begin()
     releases.begin()
-    every = _DAYS_BETWEEN_CRASHING if crashing else _DAYS_BETWEEN_FAULTS
+    every = _DAYS_BETWEEN_CRASHING if crashing else manner.faults
     world.later(8 * DAY, lambda: _go_wrong(world, every))
     world.run()
     return _told(world, [] if crashes is None else crashes.failed())
@@ -131,12 +148,14 @@ def _told(world: World, failed: list[Planted]) -> Organisation:
     return Organisation(world.seed, world.things, world.faults, world.incidents, confirmed, failed)
 
 
-def scored(made: Organisation) -> list[str]:
-    """The incidents that are scored: those after the history that have a cause, evenly over the time."""
+def scored(made: Organisation, least: int = INCIDENTS) -> list[str]:
+    """The incidents that are scored: those after the history that have a cause, evenly over the time.
+    ``least``: so many there have to be, where there may be fewer than are scored of one."""
     later = [each.incident for each in made.incidents if not each.history and each.cause is not None]
-    if len(later) < INCIDENTS:
-        raise RuntimeError(f"seed {made.seed} has {len(later)} incidents, not {INCIDENTS}")
-    return [later[number * len(later) // INCIDENTS] for number in range(INCIDENTS)]
+    if len(later) < least:
+        raise RuntimeError(f"seed {made.seed} has {len(later)} incidents, not {least}")
+    many = min(INCIDENTS, len(later))
+    return [later[number * len(later) // many] for number in range(many)]
 
 
 def scored_runs(made: Organisation) -> list[str]:

@@ -20,6 +20,11 @@ UNTOUCHED = tuple(range(501, 521))
 #: Organisations whose runs fail, looked at by nobody before: failed runs were tuned on ``TUNING``. Run once.
 BROKEN = tuple(range(601, 621))
 
+#: Organisations that train every night, and small ones, by the numbers of their seeds; looked at by nobody
+#: before, and nothing was tuned on such. Run once.
+NIGHTLY_SEEDS = tuple(range(701, 721))
+SMALL_SEEDS = tuple(range(801, 841))
+
 #: Incidents, and failed runs, that are scored per organisation: 500 in all.
 INCIDENTS = 25
 

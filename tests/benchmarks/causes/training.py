@@ -32,10 +32,11 @@ class Training:
         services: list[Service],
         releases: Releases,
         pipeline: Repo,
+        trains: tuple[float, float],
         crashes: Crashes | None = None,
     ) -> None:
         self.world, self.services, self.releases, self.pipeline = world, services, releases, pipeline
-        self.crashes = crashes
+        self.trains, self.crashes = trains, crashes
         self.repos = {service.repo.name: service.repo for service in services}
         self.runtimes = {name: world.runtime(name) for name in self.repos}
         self.profiles = Profiles(world)
@@ -169,7 +170,7 @@ class Training:
     def train(self, service: Service) -> None:
         """Features, then a training, then perhaps a release; the next follows."""
         world, dice = self.world, self.world.dice
-        world.later(dice.uniform(4, 9) * DAY, lambda: self.train(service))
+        world.later(dice.uniform(*self.trains) * DAY, lambda: self.train(service))
         if any(data.version is None for data in service.reads) or self.pipeline.head is None:
             return
         self._mended(service)

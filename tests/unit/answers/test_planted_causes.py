@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,10 @@ from graph_schema.kinds import NodeKind
 from graph_schema.values import Filter, FilterOp
 from tests.benchmarks.causes.organisation import (
     FOUND_AFTER,
-    SERVICES,
+    NIGHTLY,
+    SMALL,
+    WEEKLY,
+    Manner,
     failures,
     found,
     organisation,
@@ -25,7 +29,9 @@ from tests.benchmarks.causes.targets import (
     BROKEN,
     FRESH,
     INCIDENTS,
+    NIGHTLY_SEEDS,
     SCORED,
+    SMALL_SEEDS,
     TUNING,
     UNSEEN,
     UNTOUCHED,
@@ -42,7 +48,7 @@ def test_a_seed_gives_one_organisation() -> None:
 
 
 def test_what_is_scored_was_not_tuned_on() -> None:
-    reported = [*SCORED, *FRESH, *UNSEEN, *UNTOUCHED, *BROKEN]
+    reported = [*SCORED, *FRESH, *UNSEEN, *UNTOUCHED, *BROKEN, *NIGHTLY_SEEDS, *SMALL_SEEDS]
     assert not {*TUNING, *ALSO_TUNED} & set(reported)
     assert len(reported) == len(set(reported))
     assert all(len(seeds) * INCIDENTS == 500 for seeds in (SCORED, FRESH, UNSEEN, UNTOUCHED, BROKEN))
@@ -79,7 +85,7 @@ def test_half_of_the_data_is_profiled_and_nothing_else_depends_on_it(monkeypatch
     names = {each.properties["name"] for each in profiles}
     versions = {each.id for each in made.things if each.kind is NodeKind.DATASET_VERSION}
 
-    assert 0.3 < len(names) / (SERVICES + 14) < 0.7
+    assert 0.3 < len(names) / (WEEKLY.services + 14) < 0.7
     assert all(each.inputs[0][1] in versions and not each.carries for each in profiles)
 
     monkeypatch.setattr(Profiles, "measure", lambda *given: None)
@@ -124,3 +130,17 @@ def test_runs_fail_only_where_that_is_asked_for_and_say_why() -> None:
         assert "Traceback" in (said.get("error") or said["errorTrace"])
         assert each.fault in runs[each.incident].carries
         assert each.cause == made.faults[each.fault or 0].thing
+
+
+def test_organisations_differ_in_size_and_in_how_often_they_train() -> None:
+    def trained(manner: Manner) -> dict[str, int]:
+        """How often each service was."""
+        made = organisation(1, manner=manner)
+        names = [str(each.properties["name"]) for each in made.things if each.kind is NodeKind.RUN]
+        return Counter(name for name in names if name.startswith("train-"))
+
+    weekly, nightly, small = trained(WEEKLY), trained(NIGHTLY), trained(SMALL)
+
+    assert (len(weekly), len(nightly), len(small)) == (24, 24, 8)
+    assert max(weekly.values()) < 40 and max(small.values()) < 40 and min(nightly.values()) > 60
+    assert organisation(1, manner=WEEKLY) == organisation(1)
