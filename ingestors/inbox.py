@@ -109,6 +109,7 @@ class Inbox:
         self._changed = threading.Condition()
         self._closing = False
         self._since: float | None = None
+        # Seconds for which the store asked to be left alone after the last deposit.
         self._rest = 0.0
         self._thread: threading.Thread | None = None
         self._waiting_for: dict[str, threading.Event] = {}

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from tests.benchmarks import answers, closures, correlations, impact, ingestion, named, past, scale
 from tests.benchmarks.causes import figures as causes
-from tests.benchmarks.causes.targets import BROKEN, SCORED
 from tests.benchmarks.experiments import run as experiments
 from tests.benchmarks.measure import Figure
 from tests.benchmarks.page import NAMED, PAGE, TITLES, machine, updated
@@ -70,8 +69,7 @@ def _figures(part: str, folder: Path, server: Neo4jServer | None, smaller: int) 
     elif part == "impact":
         yield from impact.run(own, 1_000_000 // smaller)
     elif part == "causes":
-        few = max(1, len(SCORED) // smaller)
-        yield from causes.run(own, SCORED[:few], BROKEN[:few], None if smaller == 1 else few)
+        yield from causes.run(own, None if smaller == 1 else 2)
     elif part == "named":
         yield from named.run(_data())
     elif part == "past":

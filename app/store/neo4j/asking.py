@@ -6,10 +6,17 @@ Each that has several parts is one text with all of them, also where some are em
 from __future__ import annotations
 
 from app.store.neo4j.codec import BELIEF, IDENT, JOIN, KEYED, NODE
-from app.store.neo4j.rows import BY_PLACE, PLANNED, listing, seek, together
+from app.store.neo4j.rows import OF_PLACE, PLANNED, listing, seek, together
 from app.store.rows import EDGE_KINDS
+from graph_schema.edges import EdgeKind
 
 _I, _E = IDENT.format("i"), f"{BELIEF}, id(e)"
+
+
+def _seek_edge(kind: EdgeKind, value: str) -> str:
+    """Like :func:`seek`, for the belief of this kind and number."""
+    return f"MATCH (s)-[e:{kind} {{bid: {value}}}]->(d) USING INDEX SEEK e:{kind}(bid)"
+
 
 RECORDS = listing(
     "r.rid, r.rkey, r.type, r.version, r.digest, r.marks, r.goneAt",
@@ -28,13 +35,11 @@ _NODES_NAMED = listing(
 #: Of these places, those with any claim.
 _OCCUPIED = listing(
     "place",
-    "UNWIND $p.places AS place WITH place WHERE EXISTS {"
-    f" MATCH (k:Keyed) {BY_PLACE} WHERE k.place = place AND k.role IS NOT NULL AND k.when IS NOT NULL }}",
+    f"UNWIND $p.places AS place WITH place WHERE EXISTS {{ {OF_PLACE} }}",
 )
 #: Those that stand for claims on identity, which go with them.
 _SHOWN = (
-    "WITH DISTINCT j WHERE j.belief IS NOT NULL WITH j.belief AS bid"
-    " MATCH (s)-[e:SAME_AS {bid: bid}]->(d) USING INDEX SEEK e:SAME_AS(bid)"
+    f"WITH DISTINCT j WHERE j.belief IS NOT NULL WITH j.belief AS bid {_seek_edge(EdgeKind.SAME_AS, 'bid')}"
 )
 _JOINS = listing(JOIN, f"UNWIND $p.jids AS id {seek('j:Join', 'jid', 'id')}")
 _KEYED_ROWS = listing(KEYED, f"UNWIND $p.kids AS id {seek('k:Keyed', 'kid', 'id')}")
@@ -120,8 +125,7 @@ ASK_DERIVED = together(
 OF_KIND = tuple(
     listing(
         _E,
-        f"{PLANNED} UNWIND $p.bids AS id MATCH (s)-[e:{kind} {{bid: id}}]->(d)"
-        f" USING INDEX SEEK e:{kind}(bid)",
+        f"{PLANNED} UNWIND $p.bids AS id {_seek_edge(kind, 'id')}",
     )
     for kind in EDGE_KINDS
 )

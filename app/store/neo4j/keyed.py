@@ -17,7 +17,7 @@ from neo4j import ManagedTransaction
 from app.store.neo4j import codec
 from app.store.neo4j.codec import IDENT, KEYED, NEVER
 from app.store.neo4j.known import Known, Row
-from app.store.neo4j.rows import BY_PLACE, PLANNED, gathered, listing, rows, seek, together
+from app.store.neo4j.rows import BY_PLACE, OF_PLACE, PLANNED, gathered, listing, rows, seek, together
 from app.store.rows import IdentRow, KeyedRow
 from graph_schema.times import Micros
 
@@ -38,12 +38,11 @@ _LAST = 2**63 - 1
 _COLUMNS = f"{KEYED}, [{IDENT.format('r')}, id(r)], [{IDENT.format('b')}, id(b)]"
 _ORDER = "k.when, k.tie, k.anchor"
 _NAMED = f"OPTIONAL {seek('r:Item', 'num', 'k.ref')} OPTIONAL {seek('b:Item', 'num', 'k.by')}"
-_OF_PLACE = f"MATCH (k:Keyed) {BY_PLACE} WHERE k.place = place AND k.role IS NOT NULL AND k.when IS NOT NULL"
 # Whatever there is beyond the limit is not even counted, and of a key with too many nothing is read.
 _WHOLE = listing(
     "place, size(held), claims",
     "UNWIND $p.places AS place"
-    f" CALL (place) {{ {_OF_PLACE} WITH k LIMIT {_FEW + 1} RETURN collect(k) AS held }}"
+    f" CALL (place) {{ {OF_PLACE} WITH k LIMIT {_FEW + 1} RETURN collect(k) AS held }}"
     f" CALL (held) {{ UNWIND CASE WHEN size(held) > {_FEW} THEN [] ELSE held END AS k {_NAMED}"
     f" WITH k, r, b ORDER BY {_ORDER} RETURN collect([{_COLUMNS}]) AS claims }}",
 )
@@ -53,7 +52,7 @@ _MATCHING = listing(
     f"UNWIND $p.texts AS text {seek('i:Ident', 'bare', 'text')}",
 )
 AHEAD = together(claims=_WHOLE, matching=_MATCHING)
-_THERE = f"MATCH (k:Keyed) {BY_PLACE} WHERE k.place = x[0] AND k.role = x[3]"
+_THERE = f"{BY_PLACE} WHERE k.place = x[0] AND k.role = x[3]"
 NEAR = f"""{PLANNED}
 UNWIND $p.spans AS x
 CALL (x) {{
@@ -84,7 +83,7 @@ def keyed_query(role: bool, since: bool, until: bool, descending: bool) -> str:
     columns = ("k.place", "k.role", "k.when") if role else ("k.when",)
     order = ", ".join(f"{c} {'DESC' if descending else 'ASC'}" for c in (*columns, "k.tie", "k.anchor"))
     return (
-        f"{PLANNED} MATCH (k:Keyed) {BY_PLACE} WHERE {' AND '.join(where)}"
+        f"{PLANNED} {BY_PLACE} WHERE {' AND '.join(where)}"
         f" WITH k ORDER BY {order} LIMIT $limit {_NAMED}"
         f" WITH k, r, b ORDER BY {order} RETURN collect([{_COLUMNS}])"
     )

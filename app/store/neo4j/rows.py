@@ -18,7 +18,9 @@ from neo4j import ManagedTransaction
 PLANNED = "CYPHER 5 replan=skip"
 
 #: Where claims are found by their place, and may be in the order of their times.
-BY_PLACE = "USING INDEX SEEK k:Keyed(place, role, when)"
+BY_PLACE = "MATCH (k:Keyed) USING INDEX SEEK k:Keyed(place, role, when)"
+#: All of one place.
+OF_PLACE = f"{BY_PLACE} WHERE k.place = place AND k.role IS NOT NULL AND k.when IS NOT NULL"
 
 
 def seek(what: str, key: str, value: str, rest: str = "") -> str:

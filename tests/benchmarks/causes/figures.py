@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from app.store.sqlite import SqliteStore
 from tests.benchmarks.causes.organisation import NIGHTLY, SMALL, organisation
@@ -19,7 +19,9 @@ from tests.benchmarks.causes.scoring import (
 )
 from tests.benchmarks.causes.targets import (
     BASELINE_BELOW,
+    BROKEN,
     NIGHTLY_SEEDS,
+    SCORED,
     SMALL_SEEDS,
     TOP_1,
     TOP_3,
@@ -29,56 +31,49 @@ from tests.benchmarks.causes.things import Organisation
 from tests.benchmarks.measure import Figure
 
 _BASELINES = ("most recent", "graph distance")
-#: In which organisations, of which manner, by which seeds. Targets are for those that train every week.
-_MANNERS = (
+#: In which organisations, by which seeds. Targets are for those that train every week.
+_OTHERS = (
     ("where services are trained every night", NIGHTLY, NIGHTLY_SEEDS),
     ("in small organisations", SMALL, SMALL_SEEDS),
 )
 
 
-def run(
-    folder: Path, seeds: Sequence[int], broken: Sequence[int], few: int | None = None
-) -> Iterator[Figure]:
-    """How well the causes of the incidents of these organisations are found, of the failed runs of the
-    ``broken`` ones, and of the incidents of other manners of organisations, ``few`` of each; on SQLite.
-    Targets are held against what is named while only the causes of the first 60 days are confirmed."""
+def run(folder: Path, few: int | None = None) -> Iterator[Figure]:
+    """How well the causes of incidents are found in generated organisations, of failed runs in those where
+    runs fail, and of incidents in other scenarios, on SQLite; ``few`` organisations of each, or all. Targets
+    are held against what is named while only the causes of the first 60 days are confirmed."""
     outcomes: list[Outcome] = []
     as_found: list[Outcome] = []
-    for seed in seeds:
-        made = organisation(seed)
-        with _stored(folder / f"{seed}.db", made) as store:
-            outcomes += score(store, made)
-            as_found += score_as_found(store, made)
-    yield from _figures(outcomes, "", "incidents", len(seeds))
+    for made, store in _stored(folder, map(organisation, SCORED[:few])):
+        outcomes += score(store, made)
+        as_found += score_as_found(store, made)
+    yield from _figures(outcomes, "", "incidents", len(SCORED[:few]))
     for first in (1, 3):
         name = f"Planted cause named {_place(first)}, with causes confirmed as they are found"
         yield Figure(name, f"{share(as_found, 'causes', first):.3f} ({len(as_found)} incidents)")
     runs: list[Outcome] = []
-    for seed in broken:
-        made = organisation(seed, crashing=True)
-        with _stored(folder / f"broken-{seed}.db", made) as store:
-            runs += score_runs(store, made)
-    yield from _figures(runs, " of failed runs", "runs and job runs", len(broken))
-    others: list[Outcome] = []
-    for words, manner, numbers in _MANNERS:
+    for made, store in _stored(folder, (organisation(seed, crashing=True) for seed in BROKEN[:few])):
+        runs += score_runs(store, made)
+    yield from _figures(runs, " of failed runs", "runs and job runs", len(BROKEN[:few]))
+    unprovable = sum(each.unprovable for each in (*outcomes, *as_found, *runs))
+    for words, scenario, seeds in _OTHERS:
         found: list[Outcome] = []
-        for seed in numbers[:few]:
-            made = organisation(seed, manner=manner)
-            with _stored(folder / f"other-{seed}.db", made) as store:
-                found += score(store, made, 0)
-        others += found
-        yield from _figures(found, f" {words}", "incidents", len(numbers[:few]), held=False)
-    unprovable = sum(each.unprovable for each in (*outcomes, *as_found, *runs, *others))
+        for made, store in _stored(folder, (organisation(seed, scenario=scenario) for seed in seeds[:few])):
+            found += score(store, made)
+        unprovable += sum(each.unprovable for each in found)
+        yield from _figures(found, f" {words}", "incidents", len(seeds[:few]), held=False)
     yield Figure("Causes named without proof", f"{unprovable}", f"= {UNPROVABLE}", unprovable == UNPROVABLE)
 
 
-@contextmanager
-def _stored(file: Path, made: Organisation) -> Iterator[SqliteStore]:
-    store = SqliteStore(file)
-    store.migrate()
-    prepare(store, made)
-    yield store
-    store.close()
+def _stored(folder: Path, made: Iterable[Organisation]) -> Iterator[tuple[Organisation, SqliteStore]]:
+    """Each organisation with a store that holds it, as long as it is looked at."""
+    for each in made:
+        with TemporaryDirectory(dir=folder) as place:
+            store = SqliteStore(Path(place) / "kinlore.db")
+            store.migrate()
+            prepare(store, each)
+            yield each, store
+            store.close()
 
 
 def _figures(

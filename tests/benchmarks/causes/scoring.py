@@ -46,10 +46,10 @@ def _confirm(store: GraphStore, incident: str, cause: str) -> None:
     confirm_cause(store, failure, node, by="on-call")
 
 
-def score(store: GraphStore, made: Organisation, least: int = INCIDENTS) -> list[Outcome]:
-    """Ask for the causes of the incidents that are scored, ``least`` of them at least."""
+def score(store: GraphStore, made: Organisation) -> list[Outcome]:
+    """Ask for the causes of the incidents that are scored."""
     planted = {each.incident: each for each in made.incidents}
-    return [one(store, planted[incident]) for incident in scored(made, least)]
+    return [one(store, planted[incident]) for incident in scored(made)]
 
 
 def score_runs(store: GraphStore, made: Organisation) -> list[Outcome]:

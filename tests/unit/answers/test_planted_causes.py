@@ -15,7 +15,7 @@ from tests.benchmarks.causes.organisation import (
     NIGHTLY,
     SMALL,
     WEEKLY,
-    Manner,
+    Scenario,
     failures,
     found,
     organisation,
@@ -133,9 +133,9 @@ def test_runs_fail_only_where_that_is_asked_for_and_say_why() -> None:
 
 
 def test_organisations_differ_in_size_and_in_how_often_they_train() -> None:
-    def trained(manner: Manner) -> dict[str, int]:
+    def trained(scenario: Scenario) -> dict[str, int]:
         """How often each service was."""
-        made = organisation(1, manner=manner)
+        made = organisation(1, scenario=scenario)
         names = [str(each.properties["name"]) for each in made.things if each.kind is NodeKind.RUN]
         return Counter(name for name in names if name.startswith("train-"))
 
@@ -143,4 +143,4 @@ def test_organisations_differ_in_size_and_in_how_often_they_train() -> None:
 
     assert (len(weekly), len(nightly), len(small)) == (24, 24, 8)
     assert max(weekly.values()) < 40 and max(small.values()) < 40 and min(nightly.values()) > 60
-    assert organisation(1, manner=WEEKLY) == organisation(1)
+    assert organisation(1, scenario=WEEKLY) == organisation(1)

@@ -43,7 +43,9 @@ PARTS = {
     "reading._ALL_ORIGINS",
     "asking._SHOWN",
     "keyed._NAMED",
-    "keyed._OF_PLACE",
+    "keyed.BY_PLACE",
+    "keyed.OF_PLACE",
+    "asking.OF_PLACE",
     "keyed._THERE",
 }
 
