@@ -6,6 +6,7 @@ from another.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
@@ -73,6 +74,7 @@ class Naming:
     ) -> None:
         self._said, self._places, self._at = said, places, at
         self._statistics, self._above, self._fresh = statistics, above, fresh
+        self._sources = _sources(found, said.names)
         nodes = [found.nodes[handle] for handle in found.candidates]
         self._levels: dict[str, dict[int, Level]] = {
             "files": _levels([n for n in nodes if n.kind is K.COMMIT], self._files),
@@ -105,13 +107,13 @@ class Naming:
 
     def _data(self, version: Node) -> Level | None:
         columns, changed = self._statistics.columns(version.handle)
-        names = self._said.names
-        for column in sorted(changed):
-            if column.lower() in names:
-                return Level(2, f"the failure names its column {column}, which changed")
-        for column in sorted(columns):
-            if column.lower() in names:
-                return Level(1, f"the failure names its column {column}")
+        for level, of, which in ((2, changed, ", which changed"), (1, columns, "")):
+            for column in sorted(of, key=lambda name: (name.lower() not in self._said.names, name)):
+                if column.lower() in self._said.names:
+                    return Level(level, f"the failure names its column {column}{which}")
+                made = self._sources.get(version.handle, {}).get(column.lower())
+                if made is not None:
+                    return Level(level, f"the failure names {made}, made from its column {column}{which}")
         called = next((n for n in self._above.get(version.handle, ()) if named_data(self._said, n)), None)
         if called is not None:
             return Level(1, f"the failure names {called}")
@@ -130,6 +132,29 @@ class Naming:
 
     def _is_setting(self, path: str) -> bool:
         return path.rpartition(".")[2].lower() in self._said.names
+
+
+def _sources(found: Pool, names: Collection[str]) -> dict[int, dict[str, str]]:
+    """Of states of data, the columns that go into one of these names, and into which: by the derivations
+    that tell their columns. All in lower case."""
+    sources: dict[int, dict[str, str]] = defaultdict(dict)
+    made = {
+        handle: [(link, pairs) for link in links if (pairs := link.edge.properties.get("columns"))]
+        for handle, links in found.region.into.items()
+        if handle in found.nodes and found.nodes[handle].kind is K.DATASET_VERSION
+    }
+    pending = [handle for handle, links in made.items() if links]
+    while pending:
+        handle = pending.pop()
+        for link, pairs in made.get(handle, ()):
+            for source, target in pairs:
+                into = str(target).lower()
+                named = into if into in names else sources[handle].get(into)
+                if source is None or named is None or str(source).lower() in sources[link.src]:
+                    continue
+                sources[link.src][str(source).lower()] = named
+                pending.append(link.src)
+    return sources
 
 
 def _levels(nodes: Sequence[Node], level: Callable[[Node], Level | None]) -> dict[int, Level]:

@@ -1,6 +1,9 @@
-"""Where a failed run failed: an orchestrator's run is told by its parts, and lineage is theirs."""
+"""What a failure is of: an orchestrator's run is told by its parts, a failed check by what was checked."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
 
 from app.answers.cause_graph import nodes_of
 from app.answers.last_good import along, began
@@ -34,3 +37,18 @@ def failed_part(store: GraphStore, run: Node, known_at: Micros | None, spaces: S
             break
         run = min(failed, key=lambda node: (began(node) or 0, node.id))
     return run
+
+
+def examined(
+    store: GraphStore, nodes: Sequence[Node], known_at: Micros | None, spaces: Spaces
+) -> tuple[list[Node], frozenset[str]]:
+    """What failed where an incident is about these: what was checked, in place of each check; and the streams
+    of the checks, by which what passed before is told from what failed too. Checks of nothing are left out.
+    """
+    checks = [node for node in nodes if node.kind is NodeKind.CHECK]
+    others = {node.handle: node for node in nodes if node.kind is not NodeKind.CHECK}
+    of = along(store, [c.handle for c in checks], Direction.UPSTREAM, EdgeKind.CHECKED_BY, known_at, spaces)
+    held = nodes_of(store, {step.src for step, _ in of} - others.keys(), known_at, spaces)
+    streams = (check.properties.get("stream") for check in checks)
+    found = {node.handle: node for node in chain(others.values(), held.values())}
+    return [found[handle] for handle in sorted(found)], frozenset(s for s in streams if isinstance(s, str))

@@ -25,7 +25,7 @@ from app.answers.cause_pool import (
 from app.answers.cause_settings import changed_settings, configuration, parameters
 from app.answers.cause_similar import roles_of_similar
 from app.answers.cause_statistics import StatisticsHistory, in_words
-from app.answers.cause_words import said_in
+from app.answers.cause_words import columns_found, found_by, said_in
 from app.answers.last_good import LastGood, Stay, along, stays_of, time_of, troubles_of
 from app.learnings import failures
 from graph_schema.edges import FLOW_KINDS, EdgeKind
@@ -38,6 +38,7 @@ E, K = EdgeKind, NodeKind
 _ENDS = frozenset({E.CHECKED_BY, E.IMPLICATED_IN})
 _MICROS = 1_000_000.0
 _SERVING = frozenset({K.DEPLOYMENT, K.ARTIFACT})
+_SERVED = _SERVING | {K.MODEL_VERSION}
 #: Words by which alerts tell that a service does not run well, and that what it answers is not good.
 _OPERATION = ("latency", "error", "crash", "timeout", "oom", "memory", "5xx", "500", "unavailable", "restart")
 _QUALITY = ("score", "drift", "quality", "accuracy", "auc", "conversion", "prediction", "bias", "precision")
@@ -77,8 +78,10 @@ class Reader:
         self.judgements = judged.earlier(store, subject, at, known_at, spaces)
         failed = [state.node for state in states.failing if failures.is_failure(state.node)]
         # Names first: that of a run is often the file that it starts with, the outermost of all.
-        texts = [*(node.name for node in told), *map(failures.told, (*told, *failed))]
+        checks = self._failing_checks()
+        texts = [*(node.name for node in told), *map(failures.told, (*told, *failed)), *map(found_by, checks)]
         said = said_in("\n".join(texts))
+        said = said._replace(names=said.names | columns_found(checks))
         fresh = {h for h in found.candidates if states.good is None or self._changed(h)}
         self._naming = Naming(said, found, self.statistics, above, self.code, fresh, at)
         self._alike = roles_of_similar(subject, self.judgements.failures, self.judgements.played)
@@ -133,6 +136,18 @@ class Reader:
         self.statistics = StatisticsHistory(self.groups, measured, self.at)
         # What else was made from a change says next to nothing of it: other faults are in it.
         self._leading = self.statistics.lines(self.pool.paths)
+
+    def _failing_checks(self) -> list[Node]:
+        """Failed checks of what failed, and of the model in it where that is another than was good: what they
+        found says what is wrong. The failure may be such a check itself."""
+        failing = {state.node.handle for state in self.states.failing}
+        found = []
+        for handle, check in sorted(self.checks.items()):
+            of = {link.src for link in self.region.into.get(handle, ())} & self.pool.paths.keys()
+            served = {h for h in of if self.pool.nodes[h].kind in _SERVED and self.pool.changed(h)}
+            if check_failed(check) and (handle in self.pool.paths or of & failing or served):
+                found.append(check)
+        return found
 
     # --- one candidate -------------------------------------------------------------------------------
 
@@ -265,8 +280,8 @@ class Reader:
         for other in reached:
             check = self.checks.get(other)
             failed = None if check is None else check_failed(check)
-            if check is None or failed is None:
-                continue
+            if check is None or failed is None or other in self.pool.paths:
+                continue  # What the failure is speaks for no cause of it.
             bad, all_of = self.rates.get(check.name, (0, 0))
             # Its own result is not what is usual.
             usual = (bad - failed + 0.5) / (max(all_of - 1, 0) + 10)

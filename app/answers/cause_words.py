@@ -1,4 +1,5 @@
-"""What a failure names in its own words: files, columns, data, packages, settings. Pure over texts.
+"""What a failure names in its own words, and what failed checks of it found: files, columns, data, packages,
+settings. Pure over texts.
 
 Where a bug was mended whose report held a stack trace, six times of ten it was mended in a file of that trace
 (A. Schröter, N. Bettenburg, R. Premraj, *Do stack traces help developers fix bugs?*, MSR 2010). Columns,
@@ -11,11 +12,13 @@ of functions and errors, where here paths count, and names of columns and settin
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from app.answers.outcomes import BAD
 from app.learnings.signature import quoted
 from graph_schema.normalise import package
+from graph_schema.values import Node
 
 _EXTENSION = r"\.(?:py|pyx|ipynb|sql|R|r|jl|scala|java|kt|go|rs|ts|js|mjs|cpp|cc|cu|c|h|sh|ya?ml|toml)"
 _FILE = re.compile(rf"(?<![\w@+~/\\.-])(?:[A-Za-z]:)?[\w@+~./\\-]*\w{_EXTENSION}\b(?!\.\w)")
@@ -85,6 +88,24 @@ def said_in(text: str) -> Said:
     lower = frozenset(name.lower() for name in names if len(name) > 1)
     packages |= {_INSTALLED_AS[name] for name in packages & _INSTALLED_AS.keys()}
     return Said(_last([*files, *reversed(inner)]), _last(installed), lower, frozenset(packages - {""}))
+
+
+def found_by(check: Node) -> str:
+    """What a failed check found, in its own words."""
+    said = check.properties
+    found = said.get("failures")
+    return "\n".join(map(str, [said.get("because") or "", *(found if isinstance(found, list) else ())]))
+
+
+def columns_found(checks: Iterable[Node]) -> frozenset[str]:
+    """The columns that failed checks found something in, in lower case."""
+    results = [check.properties.get("results") for check in checks]
+    return frozenset(
+        str(result["column"]).lower()
+        for each in results
+        for result in (each if isinstance(each, list) else ())
+        if isinstance(result, Mapping) and result.get("column") and result.get("status") in BAD
+    )
 
 
 def _parts(path: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from app.answers import judged
 from app.answers.cause_evidence import Weight
 from app.answers.cause_graph import MAX_READ, Link, nodes_of, read
 from app.answers.cause_history import check_failed
-from app.answers.cause_parts import failed_part
+from app.answers.cause_parts import examined, failed_part
 from app.answers.cause_pool import FAILING, Pool, effective, gaps, pool, role_of
 from app.answers.cause_score import scores, shares, weigh
 from app.answers.cause_signals import Reader, origin, path_of
@@ -143,7 +143,8 @@ def _states(
     }
     if not implicated:
         return LastGood(failing=[], earlier=[], good=None, because="")
-    nodes = [n for n in store.get(sorted(implicated), known_at=known_at, spaces=spaces) if n is not None]
+    named = [n for n in store.get(sorted(implicated), known_at=known_at, spaces=spaces) if n is not None]
+    nodes, streams = examined(store, named, known_at, spaces)
     deployments = [n.handle for n in nodes if n.kind is K.DEPLOYMENT]
     released = [n.handle for n in nodes if n.kind in (K.ARTIFACT, K.MODEL_VERSION)]
     same: set[int] = set()
@@ -151,7 +152,7 @@ def _states(
         deployments, same = _stood(store, released, at, known_at, spaces)
     if deployments:
         return of_deployments(store, subject.handle, deployments, at, known_at, spaces, same)
-    return of_runs(store, nodes, at, known_at, spaces)
+    return of_runs(store, nodes, at, known_at, spaces, streams)
 
 
 def _stood(

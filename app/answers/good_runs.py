@@ -6,8 +6,8 @@ from bisect import bisect
 from collections.abc import Collection, Sequence
 
 from app.answers.cause_graph import nodes_of
-from app.answers.cause_history import Groups, RunHistory
-from app.answers.last_good import EARLIER, LastGood, State, along, began, near, troubles_of
+from app.answers.cause_history import Groups, RunHistory, check_failed
+from app.answers.last_good import EARLIER, LastGood, State, along, began, near, time_of, troubles_of
 from app.answers.outcomes import GOOD, failed_run
 from app.learnings.failures import sort_of_error
 from graph_schema.edges import EdgeKind
@@ -30,10 +30,13 @@ def of_runs(
     at: Micros,
     known_at: Micros | None = None,
     spaces: Spaces = None,
+    streams: Collection[str] = (),
 ) -> LastGood:
     """Earlier runs of the same experiment or job, earlier versions of the same model or data set; of a run
     that belongs to nothing, earlier runs of its name with code of the same repository. Good is the last that
-    ended well and, by its metrics, did not do worse than those before it."""
+    ended well and, by its metrics, did not do worse than those before it. Where the failure is about checks
+    of some ``streams``, it is one that passed such a check, else one of which there is none.
+    """
     handles = [node.handle for node in failing]
     above = along(store, handles, Direction.UPSTREAM, E.HAS, known_at, spaces)
     groups = sorted({step.src for step, _ in above})
@@ -60,7 +63,9 @@ def of_runs(
     earlier = [State(n, when, None, troubles.get(n.handle, ())) for when, n in dated[:EARLIER]]
     states = [State(n, began(n) or at, None) for n in failing]
     streak = _streak(failing, [pair for pair in dated if _stem(pair[1].name) in named])
-    well = [(when, n) for when, n in dated if _went_well(n)]
+    verdicts = _verdicts(store, [n.handle for _, n in dated], streams, at, known_at, spaces)
+    well = [(when, n) for when, n in dated if _went_well(n) and not verdicts.get(n.handle)]
+    well.sort(key=lambda pair: pair[1].handle not in verdicts)
     worse = 0
     # The last is good, mostly; where many are not, all that is left is asked for at once.
     for some in (well[:_FIRST], well[_FIRST:]):
@@ -73,6 +78,7 @@ def of_runs(
                 continue
             status = node.properties.get("status")
             ended = f"ended as {status}" if status else "has no incident"
+            ended = "passed that check" if node.handle in verdicts else ended
             because = f"{node.name} of {format_time(when)} {ended}"
             if worse:
                 because += "; what ran since did worse by its metrics"
@@ -82,6 +88,28 @@ def of_runs(
     if worse:
         because = "all before it that ended well did worse by their metrics"
     return LastGood(failing=states, earlier=earlier, good=None, because=because, streak=streak)
+
+
+def _verdicts(
+    store: GraphStore,
+    handles: Sequence[int],
+    streams: Collection[str],
+    at: Micros,
+    known_at: Micros | None,
+    spaces: Spaces,
+) -> dict[int, bool]:
+    """Of those with a check of one of these streams by then, whether they failed any."""
+    of = along(store, handles, Direction.DOWNSTREAM, E.CHECKED_BY, known_at, spaces) if streams else []
+    checks = nodes_of(store, {step.dst for step, _ in of}, known_at, spaces)
+    found: dict[int, bool] = {}
+    for step, _ in of:
+        check = checks.get(step.dst)
+        if check is None or check.properties.get("stream") not in streams or (time_of(check) or 0) > at:
+            continue
+        failed = check_failed(check)
+        if failed is not None:
+            found[step.src] = found.get(step.src, False) or failed
+    return found
 
 
 def _streak(failing: Sequence[Node], before: Sequence[tuple[Micros, Node]]) -> list[State]:
