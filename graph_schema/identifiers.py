@@ -11,6 +11,7 @@ from graph_schema import normalise
 from graph_schema.errors import BadIdentifier
 from graph_schema.kinds import KINDS, NodeKind, kind_of_scope
 from graph_schema.schemes import SCHEMES, Scheme
+from graph_schema.wording import a_or_an
 
 
 class Identifier(msgspec.Struct, frozen=True, order=False):
@@ -154,7 +155,7 @@ def rank_key(text: str, kind: NodeKind) -> tuple[int, str, str]:
     read = head_of(head)
     rank = read.ranks.get(kind)
     if rank is None:
-        raise BadIdentifier(f"{read.scheme.name} does not identify a {kind}")
+        raise BadIdentifier(f"{read.scheme.name} does not identify {a_or_an(kind)}")
     return (rank, value, read.scope or "")
 
 

@@ -8,6 +8,11 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def a_or_an(noun: str) -> str:
+    """``a Run``, ``an Incident``: by the first letter, which is right for kinds but not for all words."""
+    return f"{'an' if noun[:1].lower() in tuple('aeio') else 'a'} {noun}"
+
+
 def clipped(text: str, most: int) -> str:
     """The text, or its beginning up to a word and ``…``, at most ``most`` characters."""
     if len(text) <= most:

@@ -22,6 +22,7 @@ from graph_schema.kinds import NodeKind
 from graph_schema.normalise import text
 from graph_schema.schemes import SCHEMES
 from graph_schema.times import Micros
+from graph_schema.wording import a_or_an
 from ingestors import tables
 from ingestors.deployments import blamed
 
@@ -78,7 +79,7 @@ def _check_scheme(key: str) -> None:
         kinds = scheme_named(key).kinds
     except BadIdentifier as problem:
         raise ValueError(f"{problem}; or one of {', '.join(PARTS)}") from None
-    what = f"names a {kinds[0]}" if kinds else "names nothing by itself"
+    what = f"names {a_or_an(kinds[0])}" if kinds else "names nothing by itself"
     raise ValueError(
         f"{key!r} {what}, which an alert is not implicated with; allowed are {', '.join(PARTS)}, "
         f"{', '.join(allowed)}"

@@ -21,6 +21,7 @@ from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore, Transaction
 from graph_schema.times import Micros, format_time
 from graph_schema.values import Node
+from graph_schema.wording import a_or_an
 from ingestors import joins
 from ingestors.corrections import CORRECTIONS, PEOPLE, Correction
 from ingestors.deployments import blamed
@@ -58,7 +59,7 @@ def judge_cause(
     """
     if failure.kind not in _FAILURES:
         allowed = ", ".join(kind.value for kind in _FAILURES)
-        raise BadInput(f"{failure.id} is a {failure.kind}; causes are confirmed of {allowed}")
+        raise BadInput(f"{failure.id} is {a_or_an(failure.kind)}; causes are confirmed of {allowed}")
     clean = _clean(store, why, "reason", _TEXT)
     said: dict[str, Any] = {"verdict": REJECTED if rejected else CONFIRMED, "kind": cause.kind.value}
     said |= {key: value for key, value in {**(about or {}), "by": by, "why": clean}.items() if value}
@@ -100,7 +101,7 @@ def open_incident(
     for each in implicated:
         if each.kind not in _GUILTY:
             allowed = ", ".join(sorted(kind.value for kind in _GUILTY))
-            raise BadInput(f"{each.id} is a {each.kind}; an incident is about one of {allowed}")
+            raise BadInput(f"{each.id} is {a_or_an(each.kind)}; an incident is about one of {allowed}")
     summary = _clean(store, description, "description", _TEXT)
     value = str(uuid.uuid4())
     me = identifier("kinlore", value)
@@ -135,7 +136,7 @@ def advance_incident(
     It can skip states and cannot go back: what was said by mistake is withdrawn. Raises BadInput.
     """
     if incident.kind is not NodeKind.INCIDENT:
-        raise BadInput(f"{incident.id} is a {incident.kind}, not an Incident")
+        raise BadInput(f"{incident.id} is {a_or_an(incident.kind)}, not an Incident")
     wanted = state.upper()
     if wanted not in STATES[1:]:
         allowed = ", ".join(each.lower() for each in STATES[1:])

@@ -20,6 +20,7 @@ from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore, Transaction
 from graph_schema.times import Micros, format_time
 from graph_schema.values import Node
+from graph_schema.wording import a_or_an
 from ingestors import joins
 from ingestors.corrections import CORRECTIONS, PEOPLE
 from ingestors.history import redactor
@@ -101,10 +102,10 @@ def check(subjects: Sequence[Node], outcome: str, changed: Sequence[Node]) -> No
         raise BadInput("an attempt is one at something: name the failure that it was tried on")
     for each in subjects:
         if each.kind not in _TRIED:
-            raise BadInput(f"{each.id} is a {each.kind}; something is tried on {_listed(_TRIED)}")
+            raise BadInput(f"{each.id} is {a_or_an(each.kind)}; something is tried on {_listed(_TRIED)}")
     for each in changed:
         if each.kind not in _CHANGED:
-            raise BadInput(f"{each.id} is a {each.kind}; an attempt changes {_listed(_CHANGED)}")
+            raise BadInput(f"{each.id} is {a_or_an(each.kind)}; an attempt changes {_listed(_CHANGED)}")
 
 
 def record_attempt(store: GraphStore, attempt: Attempt, title: str) -> Remedy:
@@ -160,7 +161,7 @@ def judge(
     if outcome is not None and outcome not in OUTCOMES:
         raise BadInput(f"{outcome!r:.50} is no outcome; allowed are {', '.join(OUTCOMES)}")
     if attempt.kind is not NodeKind.ATTEMPT:
-        raise BadInput(f"{attempt.id} is a {attempt.kind}, not an Attempt")
+        raise BadInput(f"{attempt.id} is {a_or_an(attempt.kind)}, not an Attempt")
     said: dict[str, Any] = {"state": "rejected" if rejected else "confirmed"}
     if outcome is not None:
         said["outcome"] = outcome

@@ -52,3 +52,21 @@ def examined(
     streams = (check.properties.get("stream") for check in checks)
     found = {node.handle: node for node in chain(others.values(), held.values())}
     return [found[handle] for handle in sorted(found)], frozenset(s for s in streams if isinstance(s, str))
+
+
+def instead(store: GraphStore, node: Node, known_at: Micros | None, spaces: Spaces) -> str:
+    """In words, what about a thing causes may be asked for: its last incident, else the run that made it;
+    empty where neither is known."""
+    here = [node.handle]
+    checked = along(store, here, Direction.DOWNSTREAM, EdgeKind.CHECKED_BY, known_at, spaces)
+    things = [*here, *(step.dst for step, _ in checked)]
+    blamed = along(store, things, Direction.DOWNSTREAM, EdgeKind.IMPLICATED_IN, known_at, spaces)
+    made = along(store, here, Direction.UPSTREAM, EdgeKind.PRODUCED, known_at, spaces)
+    for words, handles in (
+        ("its last incident is", {step.dst for step, _ in blamed}),
+        ("it was made by", {step.src for step, _ in made}),
+    ):
+        found = nodes_of(store, handles, known_at, spaces).values()
+        if found:
+            return f"{words} {max(found, key=lambda other: (began(other) or 0, other.id)).id}"
+    return ""

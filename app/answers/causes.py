@@ -14,7 +14,7 @@ from app.answers import judged
 from app.answers.cause_evidence import Weight
 from app.answers.cause_graph import MAX_READ, Link, nodes_of, read
 from app.answers.cause_history import check_failed
-from app.answers.cause_parts import examined, failed_part
+from app.answers.cause_parts import examined, failed_part, instead
 from app.answers.cause_pool import FAILING, Pool, effective, gaps, pool, role_of
 from app.answers.cause_score import scores, shares, weigh
 from app.answers.cause_signals import Reader, origin, path_of
@@ -29,7 +29,7 @@ from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore
 from graph_schema.times import Micros
 from graph_schema.values import Direction, Edge, Moment, Node, Spaces
-from graph_schema.wording import counted
+from graph_schema.wording import a_or_an, counted
 
 E, K = EdgeKind, NodeKind
 SUBJECTS = (K.INCIDENT, K.RUN, K.JOB_RUN)
@@ -86,7 +86,9 @@ def root_causes(
         raise NotFound("there is no such node at that time")
     if subject.kind not in SUBJECTS:
         allowed = ", ".join(kind.value for kind in SUBJECTS)
-        raise BadInput(f"{subject.id} is a {subject.kind}; causes are asked for of {allowed}")
+        hint = instead(store, subject, known_at, spaces)
+        said = f"{subject.id} is {a_or_an(subject.kind)}; causes are asked for of {allowed}"
+        raise BadInput(f"{said}: {hint}" if hint else said)
     asked, subject = subject, failed_part(store, subject, known_at, spaces)
     at = began(subject)
     if at is None:

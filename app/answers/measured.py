@@ -16,6 +16,7 @@ from graph_schema.errors import BadInput
 from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore
 from graph_schema.values import Direction, Moment, Node, Spaces, Step
+from graph_schema.wording import a_or_an
 
 #: Versions or runs on one board, and runs beside them that may differ in their seed only.
 MAX_ENTRIES, MAX_RUNS = 1_000, 5_000
@@ -64,7 +65,7 @@ class _Reader:
         for node in asked.values():
             if node.kind not in _TAKEN:
                 allowed = ", ".join(kind.name for kind in _TAKEN)
-                raise BadInput(f"{node.id} is a {node.kind.name}; a leaderboard takes {allowed}")
+                raise BadInput(f"{node.id} is {a_or_an(node.kind)}; a leaderboard takes {allowed}")
         groups = [handle for handle in handles if handle in asked and asked[handle].kind in _CHILDREN]
         below = self._expand(groups, Direction.DOWNSTREAM, (EdgeKind.HAS,))
         found = self._nodes({step.dst for step in below})

@@ -16,6 +16,7 @@ from graph_schema.errors import BadInput
 from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore
 from graph_schema.values import Direction, Filter, Moment, Node, Order, Ordering, Spaces, Step
+from graph_schema.wording import a_or_an
 
 #: Subjects that one question looks at, the newest first; where there are more, the answer says so.
 MAX_SUBJECTS = 5_000
@@ -68,7 +69,7 @@ def outcomes(
     many subjects there are. Raises BadInput for a kind that has no outcome.
     """
     if kind not in KINDS:
-        raise BadInput(f"a {kind} has no outcome to go with; allowed are {', '.join(KINDS)}")
+        raise BadInput(f"{a_or_an(kind)} has no outcome to go with; allowed are {', '.join(KINDS)}")
     newest = Ordering(Order.CREATED_AT, descending=True)
     page = store.find(kind, where, newest, MAX_SUBJECTS, known_at=known_at, spaces=spaces)
     moment = Moment(known_at=known_at)

@@ -19,6 +19,7 @@ from graph_schema.edges import EdgeKind
 from graph_schema.errors import BadInput, NotFound
 from graph_schema.kinds import NodeKind
 from graph_schema.values import Direction
+from graph_schema.wording import a_or_an
 from ingestors import remedies
 from ingestors.remedies import Remedy
 
@@ -237,7 +238,7 @@ def _remediation(ask: Ask, text: str, by: str | None) -> tuple[str, str]:
     if text.startswith("kinlore="):
         node = _node(ask, text)
         if node.kind is not NodeKind.REMEDIATION:
-            raise BadInput(f"{node.id} is a {node.kind}, not a Remediation")
+            raise BadInput(f"{node.id} is {a_or_an(node.kind)}, not a Remediation")
         return node.id, node.name
     named = ask.store.resolve(f"name={text}", spaces=ask.spaces)
     known = [node for node in ask.nodes(named) if node is not None and node.kind is NodeKind.REMEDIATION]
@@ -274,7 +275,7 @@ def _judged(
     on = along(ask.store, [attempt.handle], EdgeKind.TRIED, up, spaces=ask.spaces)[attempt.handle]
     used = ask.nodes([*of[:1], *on])
     if attempt.kind is not NodeKind.ATTEMPT or not of or used[0] is None:
-        raise BadInput(f"{attempt.id} is a {attempt.kind} and no attempt at a remediation")
+        raise BadInput(f"{attempt.id} is {a_or_an(attempt.kind)} and no attempt at a remediation")
     made = remedies.judge(
         ask.store,
         attempt,

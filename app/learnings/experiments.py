@@ -22,7 +22,7 @@ from graph_schema.errors import BadInput, NotFound
 from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore
 from graph_schema.values import Direction, Node, Spaces
-from graph_schema.wording import counted
+from graph_schema.wording import a_or_an, counted
 
 #: Where settings of a run come from beside its parameters; a planned configuration has none of these.
 _AROUND = {EdgeKind.INPUT_TO: "data", EdgeKind.CODE_FOR: "code", EdgeKind.RUNTIME_OF: "runtime"}
@@ -88,7 +88,7 @@ def _asked(store: GraphStore, index: Configurations, handle: int | None, spaces:
     if node is None:
         raise NotFound("there is no such node")
     if node.kind is not NodeKind.RUN:
-        raise BadInput(f"{node.id} is a {node.kind}; configurations are compared of a Run")
+        raise BadInput(f"{node.id} is {a_or_an(node.kind)}; configurations are compared of a Run")
     found = index.get(node.handle)
     if found is None:
         raise BadInput(f"{node.id} has neither parameters nor data, code or runtime to compare")

@@ -29,6 +29,7 @@ from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore
 from graph_schema.times import Micros
 from graph_schema.values import Node, Spaces
+from graph_schema.wording import a_or_an
 
 MAX_TEXT = 100_000
 #: Where a graph has more runs and incidents than this and nobody keeps them at hand, the store's full-text
@@ -114,7 +115,7 @@ def _asked(store: GraphStore, handle: int, spaces: Spaces) -> Entry:
         raise NotFound("there is no such node")
     if node.kind not in failures.KINDS:
         allowed = ", ".join(failures.KINDS)
-        raise BadInput(f"{node.id} is a {node.kind}; what fails is a {allowed}")
+        raise BadInput(f"{node.id} is {a_or_an(node.kind)}; what fails is a {allowed}")
     (entry,) = entries(store, [node], all=True)
     return entry
 

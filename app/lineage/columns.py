@@ -19,7 +19,7 @@ from graph_schema.errors import BadInput, NotFound
 from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore
 from graph_schema.values import NOW, Direction, Edge, Moment, Node, Spaces, Step
-from graph_schema.wording import counted
+from graph_schema.wording import a_or_an, counted
 
 MAX_HOPS = 100
 #: Columns that one walk visits.
@@ -120,7 +120,9 @@ def _state(store: GraphStore, handle: int, moment: Moment, spaces: Spaces) -> No
             raise BadInput(f"{node.id} has no state whose columns could be followed")
         node = max(states, key=lambda each: (each.created_at or 0, each.id))
     if node.kind is not NodeKind.DATASET_VERSION:
-        raise BadInput(f"{node.id} is a {node.kind}; columns are those of a DatasetVersion or a Dataset")
+        raise BadInput(
+            f"{node.id} is {a_or_an(node.kind)}; columns are those of a DatasetVersion or a Dataset"
+        )
     return node
 
 

@@ -14,6 +14,7 @@ from graph_schema.errors import NotFound
 from graph_schema.identifiers import head_of, is_normal
 from graph_schema.store import GraphStore
 from graph_schema.values import Bond, Node, Spaces
+from graph_schema.wording import a_or_an
 
 
 class Identity(StrEnum):
@@ -125,7 +126,7 @@ def _crosses(bond: Bond, left: set[str], right: set[str]) -> bool:
 def _obstacles(left: Node, right: Node, sides: tuple[set[str], set[str]]) -> list[str]:
     """What forbids that these two are ever one."""
     if check_ends(EdgeKind.SAME_AS, left.kind, right.kind) is not None:
-        return [f"one is a {left.kind} and the other a {right.kind}"]
+        return [f"one is {a_or_an(left.kind)} and the other {a_or_an(right.kind)}"]
     values: dict[str, str] = {}
     for text in sides[0]:
         head, _, value = text.partition("=")

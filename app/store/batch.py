@@ -29,6 +29,7 @@ from graph_schema.identifiers import head_of, is_normal, parse
 from graph_schema.kinds import NodeKind
 from graph_schema.store import Touch, Written
 from graph_schema.times import Micros
+from graph_schema.wording import a_or_an
 
 _ALLOWED = {(kind, NODE_CODES[a], NODE_CODES[b]) for kind, spec in EDGES.items() for a, b in spec.pairs}
 
@@ -112,7 +113,9 @@ class Batch:
                 self.changes.new_idents.append(held)
             else:
                 if kind is not None and NODE_KINDS[held.kind] is not kind:
-                    raise BadClaim(f"{text} is a {NODE_KINDS[held.kind]}, it cannot be a {kind}")
+                    raise BadClaim(
+                        f"{text} is {a_or_an(NODE_KINDS[held.kind])}, it cannot be {a_or_an(kind)}"
+                    )
                 if held.live:
                     continue
                 # A dead identifier only redirected; claimed again, it names a node of its own until joined.

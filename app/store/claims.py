@@ -18,6 +18,7 @@ from graph_schema.identity import Verdict
 from graph_schema.kinds import NodeKind
 from graph_schema.properties import Statement, merge
 from graph_schema.times import Micros
+from graph_schema.wording import a_or_an
 
 Content = tuple[int, int, int, Micros | None, Micros | None, bytes | None]
 
@@ -74,7 +75,7 @@ def kinds_in(record: Record, kinds: dict[str, NodeKind | None]) -> None:
             _note(kinds, claim.id, claim.kind, record)
         elif isinstance(claim, Names):
             if not claim.ids:
-                raise BadClaim(f"{record.key}: names a {claim.kind} by nothing")
+                raise BadClaim(f"{record.key}: names {a_or_an(claim.kind)} by nothing")
             for text in claim.ids:
                 _note(kinds, text, claim.kind, record)
         elif isinstance(claim, Keyed):
@@ -100,13 +101,13 @@ def _note(
         return
     if head.kind is not None:
         if kind is not None and kind is not head.kind:
-            raise BadClaim(f"{text} names a {head.kind}, not a {kind}")
+            raise BadClaim(f"{text} names {a_or_an(head.kind)}, not {a_or_an(kind)}")
         kinds[text] = head.kind
         return
     if not head.scheme.joins:
         raise BadClaim(f"{text}: {head.scheme.name} finds a node but does not name it")
     if kind is not None and kind not in head.ranks:
-        raise BadClaim(f"{text}: {head.scheme.name} does not identify a {kind}")
+        raise BadClaim(f"{text}: {head.scheme.name} does not identify {a_or_an(kind)}")
     kinds[text] = kind or kinds.get(text)
 
 

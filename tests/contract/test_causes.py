@@ -373,10 +373,27 @@ def test_what_is_no_incident_is_refused(
         judgements.open_incident(store, title, **more)
 
 
-def test_causes_are_asked_of_failures_only(store: GraphStore) -> None:
+@pytest.mark.parametrize(
+    ("asked", "hint"),
+    [
+        (deployment(2), f": its last incident is {INCIDENT}"),
+        (version(2), f": it was made by {run(2)}"),
+        (data(2), ""),
+    ],
+)
+def test_causes_are_asked_of_failures_only_and_it_is_said_of_which(
+    store: GraphStore, asked: str, hint: str
+) -> None:
     tell(store, history())
 
-    with pytest.raises(BadInput, match="causes are asked for of Incident, Run, JobRun"):
-        ask(store, data(2))
-    with pytest.raises(BadInput, match="allowed are 1 to 50"):
+    with pytest.raises(BadInput) as refused:
+        ask(store, asked)
+
+    assert str(refused.value).endswith(f"causes are asked for of Incident, Run, JobRun{hint}")
+
+
+def test_how_many_are_asked_for_has_its_bounds(store: GraphStore) -> None:
+    tell(store, history())
+
+    with pytest.raises(BadInput, match="first is 0; allowed are 1 to 50"):
         ask(store, first=0)

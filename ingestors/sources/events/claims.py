@@ -14,6 +14,7 @@ from graph_schema.errors import BadInput
 from graph_schema.identifiers import head_of, identifier, parse
 from graph_schema.kinds import NodeKind
 from graph_schema.times import Micros, format_time, parse_time
+from graph_schema.wording import a_or_an
 from ingestors.deployments import blamed, cleared, deployed, ended
 from ingestors.released import Thing, model, package, traffic_share
 from ingestors.repairs import incident_known
@@ -206,7 +207,7 @@ def _same(kind: NodeKind, me: str, other: str) -> Names:
 
 
 def _misplaced(kind: NodeKind, text: str, allowed: set[NodeKind]) -> str:
-    return f"{text} is a {kind}, which has no place here; allowed are {', '.join(sorted(allowed))}"
+    return f"{text} is {a_or_an(kind)}, which has no place here; allowed are {', '.join(sorted(allowed))}"
 
 
 def _environment(content: Data) -> str:
