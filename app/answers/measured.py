@@ -64,7 +64,7 @@ class _Reader:
         asked = self._nodes(handles)
         for node in asked.values():
             if node.kind not in _TAKEN:
-                allowed = ", ".join(kind.name for kind in _TAKEN)
+                allowed = ", ".join(_TAKEN)
                 raise BadInput(f"{node.id} is {a_or_an(node.kind)}; a leaderboard takes {allowed}")
         groups = [handle for handle in handles if handle in asked and asked[handle].kind in _CHILDREN]
         below = self._expand(groups, Direction.DOWNSTREAM, (EdgeKind.HAS,))

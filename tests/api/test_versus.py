@@ -81,7 +81,7 @@ def test_a_leaderboard(ask: Query) -> None:
     ("asked", "code", "said"),
     [
         ({"ids": []}, "BAD_INPUT", "0 ids; allowed are 1 to 200"),
-        ({"ids": [COMMIT]}, "BAD_INPUT", "is a COMMIT"),
+        ({"ids": [COMMIT]}, "BAD_INPUT", "is a Commit"),
         (
             {"ids": [EXPERIMENT], "metric": "f1"},
             "BAD_INPUT",

@@ -182,7 +182,7 @@ def test_what_a_leaderboard_takes(store: GraphStore) -> None:
     write(store)
 
     with pytest.raises(
-        BadInput, match="is a COMMIT; a leaderboard takes RUN, MODEL_VERSION, MODEL, EXPERIMENT"
+        BadInput, match="is a Commit; a leaderboard takes Run, ModelVersion, Model, Experiment"
     ):
         measured(store, [one(store, COMMIT)])
 
