@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from graph_schema.claims import Claim, Keyed, Links
+from graph_schema.claims import Claim, Keyed, Links, uses
 from graph_schema.edges import EDGES, EdgeKind
 from graph_schema.errors import BadIdentifier
 from graph_schema.identifiers import identifier, scheme_named
@@ -25,15 +25,17 @@ from graph_schema.times import Micros
 from graph_schema.wording import a_or_an
 from ingestors import tables
 from ingestors.deployments import blamed
+from ingestors.released import alias_slot
 
 #: The parts of a deployment that a label can name; every other key of the mapping is a scheme.
-PARTS = ("deployment", "model", "version", "environment")
+PARTS = ("deployment", "model", "version", "alias", "environment")
 
 LABELS: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(
     {
         "deployment": ("deployment", "service"),
         "model": ("model", "model_name"),
         "version": ("version", "model_version"),
+        "alias": ("alias", "model_alias"),
         "environment": ("env", "environment", "namespace"),
         "bentoml.bento": ("bento",),
     }
@@ -90,17 +92,19 @@ def implicated(
     incident: str, labels: Mapping[str, Any], mapping: Mapping[str, Sequence[str]], at: Micros
 ) -> list[Claim]:
     """The most specific thing that labels name, as claims on the incident: every identifier among them, else
-    model and version, else what stood at a place at that time. A value that its scheme does not allow names
-    nothing."""
+    model and version, else the version that had the alias, or what stood at a place, at that time. A value
+    that its scheme does not allow names nothing."""
     exact = [claim for scheme in mapping if scheme not in PARTS for claim in _exact(incident, scheme, labels, mapping, at)]  # fmt: skip # noqa: E501
     if exact:
         return exact
-    deployment, model, version, environment = (_value(labels, mapping.get(part, ())) for part in PARTS)
+    deployment, model, version, alias, environment = (_value(labels, mapping.get(part, ())) for part in PARTS)
     if model is not None and version is not None:
         number = version[1:] if version[:1] in "vV" and version[1:].isdecimal() else version
         named = _identifier("mlflow.model_version", f"{model}/{number}")
         if named is not None:
             return [Links(EdgeKind.IMPLICATED_IN, named, incident, at)]
+    if model is not None and alias is not None:
+        return [uses(alias_slot(model, alias), incident, at, EdgeKind.IMPLICATED_IN)]
     # What serves a model is mostly called like the model.
     name = deployment if deployment is not None else model
     return [] if name is None else list(blamed(incident, name=name, environment=environment, at=at))

@@ -20,6 +20,9 @@ Thing = tuple[NodeKind, str]
 _DOCKER_HUB = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"})
 _DIGEST = re.compile(r"(?:sha256:)?[0-9a-f]{64}", re.IGNORECASE)
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_ALIAS = re.compile(r"models:/+([^/@]+)@([^/@]+)")
+#: How the slots of aliases of registered models begin.
+ALIAS = "mlflow:"
 #: Where MLflow 3 keeps the files of a logged model, below whatever root.
 _LOGGED_MODEL = re.compile(r"(?:^|/)(m-[0-9a-f]{32})(?:/|$)")
 
@@ -77,6 +80,18 @@ def image_slot(repository: str, tag: str) -> str:
     return f"oci:{repository}:{tag}"
 
 
+def alias_slot(model: str, alias: str) -> str:
+    """The slot of an alias of a registered model: which version has it changes. Servers are not told apart,
+    as who names an alias does not say on which; where two have it, the rule joins nothing."""
+    return f"{ALIAS}{model.strip()}@{alias.strip()}"
+
+
+def alias(text: str) -> str | None:
+    """The slot that ``models:/churn@champion`` names; None for all else."""
+    named = _ALIAS.fullmatch(text.strip())
+    return None if named is None else alias_slot(named[1], named[2])
+
+
 def package(text: str) -> tuple[Thing | None, str | None]:
     """What an artifact id of CDEvents names: a thing, or a slot to ask.
 
@@ -94,6 +109,9 @@ def package(text: str) -> tuple[Thing | None, str | None]:
     name, _, version = named.rpartition("@") if "@" in named else (named, "", "")
     name, version = unquote(name), unquote(version)
     if kind == "mlflow" and name and version:
+        # MLflow has no alias that reads like a version.
+        if not version.removeprefix("v").isdecimal():
+            return None, alias_slot(name, version)
         return (NodeKind.MODEL_VERSION, identifier("mlflow.model_version", f"{name}/{version}")), None
     if kind not in ("oci", "docker"):
         return None, None
@@ -145,8 +163,8 @@ def contents(
     commit: str | None = None,
 ) -> tuple[list[Thing], list[Claim]]:
     """What texts in a deployment's description come to: the things that were released, and what is to be
-    claimed beside them: images known by a tag are asked for, addresses of models find the deployment, the
-    commit was its code. Raises BadInput."""
+    claimed beside them: images known by a tag and models by an alias are asked for, addresses of models find
+    the deployment, the commit was its code. Raises BadInput."""
     things: list[Thing] = []
     claims: list[Claim] = []
     for read in dict.fromkeys(image(text) for text in images):
@@ -158,6 +176,8 @@ def contents(
         version = model(text)
         if version is not None:
             things.append(version)
+        elif (slot := alias(text)) is not None:
+            claims.append(uses(slot, deployment, at, EdgeKind.DEPLOYED_AS))
         if ":/" in text:
             claims.append(Finds("uri", text, deployment))
     things.extend((NodeKind.ARTIFACT, identifier("bentoml.bento", bento)) for bento in bentos)

@@ -10,6 +10,7 @@ from app.answers.cause_history import Groups, RunHistory, check_failed
 from app.answers.last_good import EARLIER, LastGood, State, along, began, near, time_of, troubles_of
 from app.answers.outcomes import GOOD, failed_run
 from app.learnings.failures import sort_of_error
+from app.lineage.aliases import moves_of, stays
 from graph_schema.edges import EdgeKind
 from graph_schema.errors import BadIdentifier
 from graph_schema.kinds import NodeKind
@@ -35,7 +36,8 @@ def of_runs(
     """Earlier runs of the same experiment or job, earlier versions of the same model or data set; of a run
     that belongs to nothing, earlier runs of its name with code of the same repository. Good is the last that
     ended well and, by its metrics, did not do worse than those before it. Where the failure is about checks
-    of some ``streams``, it is one that passed such a check, else one of which there is none.
+    of some ``streams``, it is one that passed such a check, else one of which there is none; where it is
+    about a model with an alias, such as ``champion``, the version that had it last.
     """
     handles = [node.handle for node in failing]
     above = along(store, handles, Direction.UPSTREAM, E.HAS, known_at, spaces)
@@ -65,7 +67,8 @@ def of_runs(
     streak = _streak(failing, [pair for pair in dated if _stem(pair[1].name) in named])
     verdicts = _verdicts(store, [n.handle for _, n in dated], streams, at, known_at, spaces)
     well = [(when, n) for when, n in dated if _went_well(n) and not verdicts.get(n.handle)]
-    well.sort(key=lambda pair: pair[1].handle not in verdicts)
+    before = _had_alias(store, failing, [n for _, n in well], groups, at, known_at, spaces)
+    well.sort(key=lambda pair: (pair[1].handle not in verdicts, -before.get(pair[1].handle, 0)))
     worse = 0
     # The last is good, mostly; where many are not, all that is left is asked for at once.
     for some in (well[:_FIRST], well[_FIRST:]):
@@ -109,6 +112,27 @@ def _verdicts(
         failed = check_failed(check)
         if failed is not None:
             found[step.src] = found.get(step.src, False) or failed
+    return found
+
+
+def _had_alias(
+    store: GraphStore,
+    failing: Sequence[Node],
+    others: Sequence[Node],
+    groups: Sequence[int],
+    at: Micros,
+    known_at: Micros | None,
+    spaces: Spaces,
+) -> dict[int, Micros]:
+    """When others came to have an alias that a failing version of the same model has had, the last time."""
+    models = [node for node in failing if node.kind is NodeKind.MODEL_VERSION]
+    moves = moves_of(nodes_of(store, groups, known_at, spaces).values()) if models else {}
+    mine = {stay.name for node in models for stay in stays(node, moves)}
+    found: dict[int, Micros] = {}
+    for other in others if mine else ():
+        seen = [stay.seen_at for stay in stays(other, moves) if stay.name in mine and stay.seen_at <= at]
+        if seen:
+            found[other.handle] = max(seen)
     return found
 
 

@@ -14,10 +14,12 @@ from collections.abc import Sequence
 
 from graph_schema.claims import Claim, Links, Names, States
 from graph_schema.edges import EdgeKind
+from graph_schema.identifiers import head_of
 from graph_schema.kinds import NodeKind
 from graph_schema.store import Derived, KeyedClaim, Touch, Transaction
 from graph_schema.times import Micros, format_time
 from ingestors.joins.rule import Outcome, ref_of
+from ingestors.released import ALIAS
 from ingestors.tables import TABLE
 
 #: Occupants that are asked for at first, mostly enough; and at once at most.
@@ -35,7 +37,7 @@ def rule(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
     first = _first_write(tx, key) if is_table else None
     for since, until in _windows(tx, key, touches):
         for use in tx.keyed("slot", key, role="uses", since=since, until=until):
-            occupant = occupant_for(tx, key, use)
+            occupant = _alone(tx, key, use) if key.startswith(ALIAS) else occupant_for(tx, key, use)
             if occupant is not None:
                 found[use.anchor] = [_edge(key, occupant, use)]
             else:
@@ -68,6 +70,9 @@ def window_end(tx: Transaction, key: str, since: Micros | None) -> Micros | None
     Later occupants shield later uses. One that never ends and is nobody's product shields all of them; one
     with a producer shields all but that producer's own uses, so two with different producers are needed.
     """
+    if key.startswith(ALIAS):
+        # What stands on one server shields nothing from what stands on another.
+        return None
     producer: int | None = None
     after, limit = None if since is None else since + 1, _FEW
     while True:
@@ -100,6 +105,19 @@ def occupant_for(tx: Transaction, key: str, use: KeyedClaim) -> KeyedClaim | Non
         if len(page) < limit:
             return None
         limit *= 4
+
+
+def _alone(tx: Transaction, key: str, use: KeyedClaim) -> KeyedClaim | None:
+    """The version that had an alias then, where no other server has a model of that name with it. The model
+    itself stands there once the alias was taken away."""
+    if use.at is None:
+        return None
+    last: dict[str, KeyedClaim] = {}
+    for occupant in tx.keyed("slot", key, role="occupies", until=use.at + 1):
+        if occupant.until is None or occupant.until > use.at:
+            last[head_of(ref_of(occupant).partition("=")[0]).scope or ""] = occupant
+    standing = [each for each in last.values() if ref_of(each).startswith("mlflow.model_version")]
+    return standing[0] if len(standing) == 1 else None
 
 
 def _edge(key: str, occupant: KeyedClaim, use: KeyedClaim) -> Derived:

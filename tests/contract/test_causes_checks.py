@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.answers.causes import Cause
-from graph_schema.claims import Claim, Links, Names
+from graph_schema.claims import Claim, Links, Names, States, occupies, uses
 from graph_schema.edges import EdgeKind
 from graph_schema.identifiers import identifier
 from graph_schema.kinds import NodeKind
@@ -14,6 +14,7 @@ from graph_schema.store import GraphStore
 from graph_schema.times import format_time
 from ingestors import series
 from ingestors.bounds import Bound
+from ingestors.released import alias_slot
 from ingestors.settling import settle
 from tests.contract.harness import EPOCH
 from tests.contract.test_causes import (
@@ -174,6 +175,25 @@ def test_an_incident_of_a_bound_is_about_what_did_not_keep_it(store: GraphStore)
         kinds = {each.kind for cause in answer.candidates for each in cause.evidence}
         assert "change" in kinds
         assert "check" not in kinds, "that it failed is the question"
+
+
+def test_the_version_that_had_the_alias_before_is_the_last_good_one(store: GraphStore) -> None:
+    claims = [claim for number in (1, 2, 3) for claim in trained(number, 0.8)]
+    for number, seen in ((1, 25), (3, 65)):
+        at = EPOCH + seen * HOUR
+        stay = {"name": "champion", "seenAt": at}
+        claims.append(States(K.MODEL_VERSION, version(number), {"aliasHistory": {f"champion@{at}": stay}}))
+        claims.append(occupies(alias_slot("churn", "champion"), version(number), at))
+    began = EPOCH + 70 * HOUR
+    claims += thing(K.INCIDENT, INCIDENT, began, name="ConversionDrop", startedAt=format_time(began))
+    claims.append(uses(alias_slot("churn", "champion"), INCIDENT, began, E.IMPLICATED_IN))
+    tell(store, claims)
+
+    answer = ask(store)
+
+    assert answer.last_good is not None and answer.last_good.id == version(1), "version 2 never served"
+    assert {answer.candidates[0].node.id, answer.candidates[1].node.id} == {data(3), sha(3)}
+    assert answer.candidates[0].path[-1].src == version(3)
 
 
 def wrong_orders(*more: list[Claim]) -> tuple[str, list[Claim]]:

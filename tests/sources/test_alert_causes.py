@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from app.store.sqlite.store import SqliteStore
-from graph_schema.claims import Names, Record
+from graph_schema.claims import Names, Record, occupies
 from graph_schema.errors import BadInput
 from graph_schema.identifiers import identifier
 from graph_schema.kinds import NodeKind
 from graph_schema.times import parse_time
 from ingestors import tables
 from ingestors.deployments import deployed
+from ingestors.released import alias_slot
 from tests.sources.pushing import apply, delivery, edges, links, push, source_of
 from tests.sources.test_alertmanager import FIRING
 
@@ -41,6 +42,8 @@ def known(store: SqliteStore) -> None:
     release = source_of(type="alertmanager", name="releases")
     claims = deployed(DEPLOYMENT, environment="prod", name="churn-api", scope="cd", at=at)
     apply(store, release, Record("d", "d", 1, tuple(claims)))
+    held = occupies(alias_slot("churn", "champion"), VERSION, at)
+    apply(store, release, Record("a", "a", 1, (held,)))
     things = ((K.MODEL_VERSION, VERSION), (K.ARTIFACT, BENTO), (K.ARTIFACT, IMAGE), (K.RUN, RUN))
     for kind, text in things:
         apply(store, release, Record(text, "t", 1, (Names(kind, (text,)),)))
@@ -63,6 +66,9 @@ def causes(store: SqliteStore) -> set[str]:
         ({"model": "churn-api", "version": " ", "env": "prod"}, {DEPLOYMENT}),
         ({"deployment": "churn-api", "env": "staging"}, set()),
         ({"bento": "no bento", "service": "churn-api"}, {DEPLOYMENT}),
+        ({"model": "churn", "alias": "champion", "service": "churn-api"}, {VERSION}),
+        ({"model": "churn", "model_alias": "challenger"}, set()),
+        ({"model": "churn", "alias": "champion", "version": "4"}, set()),
         ({"severity": "critical"}, set()),
         ({"image": "sha256:" + "9F" * 32, "run": "1bc29b36f623ba82aaf6724fd3b16718"}, {IMAGE, RUN}),
     ],

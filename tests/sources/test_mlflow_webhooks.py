@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import itertools
 import os
 import time
@@ -12,14 +13,17 @@ from pathlib import Path
 import pytest
 
 from app.lineage.aliases import moves_of, stays
+from graph_schema.edges import EdgeKind
 from graph_schema.errors import BadInput
 from graph_schema.store import GraphStore
+from graph_schema.times import format_time
 from ingestors.loop import ingest
 from ingestors.source import Delivery, Forged
 from tests.contract.conftest import Fresh
 from tests.receiver import Receiver
 from tests.sources.mlflow_tracking import Tracking
-from tests.sources.pushing import delivery, node, push, source_of
+from tests.sources.pushing import delivery, edges, node, push, source_of
+from tests.sources.test_alertmanager import FIRING
 from tests.tool_venvs import MLflowServer
 
 SECRET = "a secret of the registry"
@@ -82,6 +86,31 @@ def test_what_moved_between_two_pulls_is_in_the_history(
     assert first[2] == second[1] and second[2] == back[1]
     assert back[2] is not None and back[1] < back[2]
     assert push(store, source, *pushed) == 0
+
+
+def test_an_alert_that_names_the_alias_is_of_the_version_that_had_it_then(
+    tracking: Tracking, pushed: list[Delivery], fresh: Fresh
+) -> None:
+    store = fresh()
+    source = source_of(type="mlflow", name="tracking", tracking_uri=tracking.server.url)
+    push(store, source, *pushed)
+    moves = sorted(moves_of([node(store, "mlflow.model@tracking=churn")])["champion"])
+    alerts = source_of(type="alertmanager", name="alerts")
+    began = [format_time(at + 100_000) for at, _ in moves]
+    for number, at in enumerate(began):
+        body = copy.deepcopy(FIRING)
+        body["alerts"][0] |= {"startsAt": at, "fingerprint": f"{number:016x}"}
+        body["alerts"][0]["labels"] = {"alertname": "Drift", "model": "churn", "alias": "champion"}
+        push(store, alerts, delivery(body))
+
+    assert ingest(store, source).error is None
+
+    found = []
+    for number, at in enumerate(began):
+        alert = f"alertmanager.alert={number:016x}@{at}"
+        found.append([edge.src for edge in edges(store, alert) if edge.kind is EdgeKind.IMPLICATED_IN])
+    versions = [f"mlflow.model_version@tracking=churn/{number}" for number in (1, 2, 1)]
+    assert found == [*([version] for version in versions), []], "at last it was taken away"
 
 
 def test_any_order_of_pushes_and_pulls_ends_in_one_state(

@@ -16,7 +16,7 @@ from graph_schema.kinds import NodeKind
 from graph_schema.times import Micros, format_time, parse_time
 from graph_schema.wording import a_or_an
 from ingestors.deployments import blamed, cleared, deployed, ended
-from ingestors.released import Thing, model, package, traffic_share
+from ingestors.released import Thing, alias, model, package, traffic_share
 from ingestors.repairs import incident_known
 
 Data = Mapping[str, Any]
@@ -66,7 +66,7 @@ def service_claims(data: Data, scope: str) -> list[Claim]:
     if data["predicate"] == "removed":
         return ended(me, environment=environment, name=name, at=at)
 
-    things, slot = _named(content, custom)
+    things, slots = _named(content, custom)
     properties: Properties = {"customData": _kept(custom), "url": _address(custom.get("url"))}
     if data["predicate"] == "rolledback":
         properties["rollback"] = True
@@ -84,8 +84,7 @@ def service_claims(data: Data, scope: str) -> list[Claim]:
         mode=None if custom.get("mode") is None else _text(custom["mode"], "customData.mode"),
         properties={k: v for k, v in properties.items() if v},
     )
-    if slot is not None:
-        claims.append(uses(slot, me, at, EdgeKind.DEPLOYED_AS))
+    claims.extend(uses(slot, me, at, EdgeKind.DEPLOYED_AS) for slot in slots)
     for kind, other in things:
         if kind is NodeKind.DEPLOYMENT:
             claims.append(_same(kind, me, other))
@@ -101,7 +100,7 @@ def incident_claims(data: Data, scope: str) -> list[Claim]:
     content, custom, at = data["content"], data["customData"], data["at"]
     me = incident_id(scope, data["subject"]["source"], _text(data["subject"].get("id"), "subject.id"))
     claims: list[Claim] = [Names(NodeKind.INCIDENT, (me,))]
-    things, slot = _named(content, custom)
+    things, slots = _named(content, custom)
     joined = [other for kind, other in things if kind is NodeKind.INCIDENT]
     claims.extend(_same(NodeKind.INCIDENT, me, other) for other in joined)
     description = str(content.get("description") or "")[:_LONGEST]
@@ -116,8 +115,7 @@ def incident_claims(data: Data, scope: str) -> list[Claim]:
     is_first = data["predicate"] == "detected"
     claims.append(_opened(me, data, description, start, at if is_first else None))
     claims.append(incident_known(me, start))
-    if slot is not None:
-        claims.append(uses(slot, me, start, EdgeKind.IMPLICATED_IN))
+    claims.extend(uses(slot, me, start, EdgeKind.IMPLICATED_IN) for slot in slots)
     # Bound to be noticed later than it began: what stood there when somebody wrote a ticket may be the cure.
     service = content.get("service")
     if isinstance(service, Mapping) and (is_first or said is not None):
@@ -158,25 +156,29 @@ def _opened(me: str, data: Data, description: str, start: Micros, at: Micros | N
     return States(NodeKind.INCIDENT, me, {k: v for k, v in properties.items() if v}, at)
 
 
-def _named(content: Data, custom: Data) -> tuple[list[Thing], str | None]:
-    """The things that an event names, each once, and the slot of an image tag that it names instead."""
+def _named(content: Data, custom: Data) -> tuple[list[Thing], list[str]]:
+    """The things that an event names, each once, and the slots of an image's tag and of aliases of models
+    that it names instead."""
     things: list[Thing] = []
-    slot = None
+    slots: list[str | None] = []
     if isinstance(content.get("artifactId"), str):
         thing, slot = package(content["artifactId"])
         things += [] if thing is None else [thing]
+        slots.append(slot)
     for text in _texts(custom.get("model"), "customData.model"):
-        version = model(text)
-        if version is None:
-            raise BadInput(f"customData.model: {text[:80]!r} is no model version; write name/version")
-        things.append(version)
+        version, slot = model(text), alias(text)
+        if version is None and slot is None:
+            allowed = "name/version or models:/name@alias"
+            raise BadInput(f"customData.model: {text[:80]!r} is no model version; write {allowed}")
+        things += [] if version is None else [version]
+        slots.append(slot)
     for text in _texts(custom.get("bentoml.bento"), "customData.bentoml.bento"):
         things.append((NodeKind.ARTIFACT, identifier("bentoml.bento", text)))
     if custom.get("commit") is not None:
         commit = _text(custom["commit"], "customData.commit")
         things.append((NodeKind.COMMIT, identifier("git.sha", commit)))
     things += _identified(custom.get("identifiers"))
-    return list(dict.fromkeys(things)), slot
+    return list(dict.fromkeys(things)), [slot for slot in dict.fromkeys(slots) if slot is not None]
 
 
 def _identified(said: Any) -> list[Thing]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from graph_schema.claims import Claim, Finds, Links, States
+from graph_schema.claims import Claim, Finds, Links, States, occupies
 from graph_schema.edges import EdgeKind
 from graph_schema.kinds import NodeKind
 from ingestors import series
+from ingestors.released import alias_slot
 from ingestors.sources.mlflow import names
 from ingestors.sources.mlflow.names import Names
 from ingestors.sources.mlflow.runs import filled, first, kept_tags, moment
@@ -142,8 +143,11 @@ def alias_claims(data: Data, to: Names) -> list[Claim]:
     stay = filled(name=data["alias"], notBefore=data["notBefore"], seenAt=data["seenAt"], until=data["until"])
     history = {f"{data['alias']}@{data['seenAt']}": stay}
     me = to.version(data["name"], data["version"])
-    stood = series.alias(to.model(data["name"]), me, data["alias"], data["seenAt"], data["until"])
-    return [States(NodeKind.MODEL_VERSION, me, {"aliasHistory": history}), stood]
+    return [
+        States(NodeKind.MODEL_VERSION, me, {"aliasHistory": history}),
+        series.alias(to.model(data["name"]), me, data["alias"], data["seenAt"], data["until"]),
+        occupies(alias_slot(data["name"], data["alias"]), me, data["seenAt"], data["until"]),
+    ]
 
 
 def rename_claims(data: Data, to: Names) -> list[Claim]:

@@ -11,10 +11,11 @@ from typing import Any
 
 import msgspec
 
-from graph_schema.claims import Claim, States
+from graph_schema.claims import Claim, States, occupies
 from graph_schema.errors import BadInput
 from graph_schema.kinds import NodeKind
 from graph_schema.times import parse_time
+from ingestors.released import alias_slot
 from ingestors.source import Delivery, Item
 from ingestors.sources.mlflow.names import Names
 
@@ -52,7 +53,12 @@ def received(delivery: Delivery) -> list[Item]:
 
 
 def move_claims(data: Mapping[str, Any], to: Names) -> list[Claim]:
-    """A move is a fact about the model; readers put the moves together with what pulls have seen."""
+    """A move is a fact about the model; readers put the moves together with what pulls have seen. An alias
+    that was taken away stands for no version: its slot holds the model itself."""
     move = {"alias": data["alias"], "version": data["version"], "at": data["at"]}
     me = to.model(data["name"])
-    return [States(NodeKind.MODEL, me, {"aliasMoves": {f"{data['alias']}@{data['at']}": move}}, data["at"])]
+    stands = me if data["version"] is None else to.version(data["name"], data["version"])
+    return [
+        States(NodeKind.MODEL, me, {"aliasMoves": {f"{data['alias']}@{data['at']}": move}}, data["at"]),
+        occupies(alias_slot(data["name"], data["alias"]), stands, data["at"]),
+    ]

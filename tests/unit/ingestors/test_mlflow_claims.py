@@ -276,7 +276,7 @@ def test_stays_of_several_aliases_merge_into_one_object() -> None:
 
     found: dict[str, Any] = {}
     for alias, seen_at in (("champion", 1_000_000), ("prod", 1_000_000), ("champion", 5_000_000)):
-        claim, _ = alias_claims({**stay, "alias": alias, "seenAt": seen_at}, NAMES)
+        claim, *_ = alias_claims({**stay, "alias": alias, "seenAt": seen_at}, NAMES)
         assert isinstance(claim, States)
         found |= claim.properties["aliasHistory"]
 

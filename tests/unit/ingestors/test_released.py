@@ -53,6 +53,8 @@ def test_what_names_no_image_is_refused(text: str) -> None:
         (f"pkg:oci/churn@sha256:{HEX}", IMAGE, None),
         (HEX, IMAGE, None),
         ("pkg:mlflow/credit%20fraud@3?run_id=5", "mlflow.model_version=credit fraud/3", None),
+        ("pkg:mlflow/churn@v3", "mlflow.model_version=churn/v3", None),
+        ("pkg:mlflow/credit%20fraud@champion", None, "mlflow:credit fraud@champion"),
         ("pkg:oci/churn?repository_url=ghcr.io/acme/churn&tag=1.0", None, "oci:ghcr.io/acme/churn:1.0"),
         ("pkg:oci/churn?repository_url=https://ghcr.io/acme&tag=1.0", None, "oci:ghcr.io/acme/churn:1.0"),
         ("pkg:docker/acme/churn@1.0", None, "oci:docker.io/acme/churn:1.0"),
@@ -98,7 +100,7 @@ def test_what_a_deployment_says_it_consists_of_comes_to_things_and_claims() -> N
         me,
         at,
         images=[f"{OWN}/churn@sha256:{HEX}", "acme/proxy:1.0", "acme/proxy:1.0"],
-        models=["churn/3", address, "s3://bucket/else"],
+        models=["churn/3", address, "s3://bucket/else", "models:/prod.ml.churn@champion"],
         bentos=["churn:abc"],
         commit="3FAF1C7D9B1BE4A7E2C1F6F0A1F0C9D8E7B6A594",
     )
@@ -113,6 +115,8 @@ def test_what_a_deployment_says_it_consists_of_comes_to_things_and_claims() -> N
         uses("oci:docker.io/acme/proxy:1.0", me, at, EdgeKind.DEPLOYED_AS),
         Finds("uri", address, me),
         Finds("uri", "s3://bucket/else", me),
+        uses("mlflow:prod.ml.churn@champion", me, at, EdgeKind.DEPLOYED_AS),
+        Finds("uri", "models:/prod.ml.churn@champion", me),
         Links(EdgeKind.CODE_FOR, "git.sha=3faf1c7d9b1be4a7e2c1f6f0a1f0c9d8e7b6a594", me, at),
     ]
 
