@@ -9,6 +9,7 @@ grows with the events and incidents between those takeovers, not with the histor
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from graph_schema.claims import Links
@@ -19,6 +20,7 @@ from graph_schema.times import Micros, format_time
 from ingestors.joins.references import answer
 from ingestors.joins.reigns import Reigns, Stretch, read
 from ingestors.joins.rule import Outcome, ref_of
+from ingestors.joins.slots import standing
 
 Span = tuple[Micros | None, Micros | None]
 
@@ -104,26 +106,41 @@ def _deployed(tx: Transaction, key: str, stretch: Stretch, reigns: Reigns) -> li
     edges: dict[str, Derived] = {}
     for text in sorted(reigns.texts[stretch.own.node]):
         for claim in tx.keyed("release", text, role="of"):
-            said, kind = claim.data["text"], NodeKind(claim.data["kind"])
-            meant = answer(tx, said, kind, {kind})
+            meant = _meant(tx, claim)
             if meant is None:
                 continue
             because = f"stood in {unquote(key)} from {format_time(stretch.since)}, with {in_words(stretch)}"
-            if meant.text != said:
-                because += f"; {meant.text} is the only match for {said}"
-            edge = Links(
-                EdgeKind.DEPLOYED_AS,
-                meant.text,
-                ref_of(stretch.own),
-                stretch.since,
-                stretch.until,
-                properties,
-                because,
-            )
-            derived = Derived(edge, tuple(sorted({*stretch.sources, claim.source})))
+            because += f"; {meant.because}" if meant.because else ""
+            me, since, until = ref_of(stretch.own), stretch.since, stretch.until
+            edge = Links(EdgeKind.DEPLOYED_AS, meant.text, me, since, until, properties, because)
+            derived = Derived(edge, tuple(sorted({*stretch.sources, *meant.sources})))
             # Said twice, it is one edge: the one that is least, in whatever order they came.
             edges[meant.text] = min(derived, edges.get(meant.text, derived), key=_order)
     return [edges[text] for text in sorted(edges)]
+
+
+class _Meant(NamedTuple):
+    """What was released, why that is what was meant where it was not said exactly, and who told."""
+
+    text: str
+    because: str
+    sources: tuple[str, ...]
+
+
+def _meant(tx: Transaction, claim: KeyedClaim) -> _Meant | None:
+    slot = claim.data.get("slot")
+    if slot is not None:
+        held = standing(tx, slot, claim)
+        if held is None:
+            return None
+        because = f"released from {slot}, where it stood since {format_time(held.at or 0)}"
+        return _Meant(ref_of(held), because, (claim.source, held.source))
+    said, kind = claim.data["text"], NodeKind(claim.data["kind"])
+    found = answer(tx, said, kind, {kind})
+    if found is None:
+        return None
+    because = "" if found.text == said else f"{found.text} is the only match for {said}"
+    return _Meant(found.text, because, (claim.source,))
 
 
 def _order(derived: Derived) -> tuple[str, tuple[str, ...]]:

@@ -27,7 +27,7 @@ _FEW, _MOST = 4, 64
 #: Above this many changes to one slot, one window over all of them costs less than one each.
 _MANY = 8
 #: What a use says to this rule; the rest of its data are properties of the edge.
-_OURS = frozenset({"edge", "of", "unobserved"})
+_OURS = frozenset({"edge", "of", "unobserved", "rule"})
 
 
 def rule(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
@@ -35,16 +35,20 @@ def rule(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
     found: dict[str, list[Derived]] = {t.anchor: [] for t in touches if t.anchor}
     is_table = key.startswith(TABLE)
     first = _first_write(tx, key) if is_table else None
+    also: list[Touch] = []
     for since, until in _windows(tx, key, touches):
         for use in tx.keyed("slot", key, role="uses", since=since, until=until):
-            occupant = _alone(tx, key, use) if key.startswith(ALIAS) else occupant_for(tx, key, use)
-            if occupant is not None:
+            if (other := use.data.get("rule")) is not None:
+                # Another rule asks what stood here, and makes of it what it knows.
+                found[use.anchor] = []
+                also.append(Touch(str(other), ref_of(use), use.at, ""))
+            elif (occupant := standing(tx, key, use)) is not None:
                 found[use.anchor] = [_edge(key, occupant, use)]
             else:
                 found[use.anchor] = _unobserved(key, use, first)
     if not is_table:
-        return Outcome(found)
-    return Outcome(found, concluded=_of_table(tx, key, first))
+        return Outcome(found, tuple(also))
+    return Outcome(found, tuple(also), concluded=_of_table(tx, key, first))
 
 
 def _first_write(tx: Transaction, key: str) -> Micros | None:
@@ -87,6 +91,11 @@ def window_end(tx: Transaction, key: str, since: Micros | None) -> Micros | None
             return None
         # The page may end inside several occupants of one time; none of them shields more than the others.
         after, limit = page[-1].at + 1, min(_MOST, 4 * limit)
+
+
+def standing(tx: Transaction, key: str, use: KeyedClaim) -> KeyedClaim | None:
+    """What stood in a slot when it was used; None where that is not known."""
+    return _alone(tx, key, use) if key.startswith(ALIAS) else occupant_for(tx, key, use)
 
 
 def occupant_for(tx: Transaction, key: str, use: KeyedClaim) -> KeyedClaim | None:

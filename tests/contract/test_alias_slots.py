@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from typing import Any
 
 from graph_schema.claims import Names, Record, occupies, uses
 from graph_schema.edges import EdgeKind
@@ -10,7 +12,8 @@ from graph_schema.identifiers import identifier
 from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore
 from graph_schema.values import NOW
-from ingestors.released import alias_slot, contents
+from ingestors.deployments import deployed
+from ingestors.released import alias_slot, contents, image_slot
 from tests.contract.conftest import Fresh
 from tests.contract.harness import TRACKING, edges_from, node, record, write
 
@@ -45,11 +48,12 @@ def alert(at: int) -> Record:
     return record(me, Names(K.INCIDENT, (me,)), uses(CHAMPION, me, at * MINUTE, E.IMPLICATED_IN))
 
 
-def served(at: int) -> Record:
-    """A deployment that loads the model by its alias was released then."""
+def served(at: int, share: float | None = None, **what: Sequence[str]) -> Record:
+    """A deployment that loads the model by its alias, or consists of ``what``, was released then."""
     me = identifier("deployment", f"prod/churn@{at}", "cluster")
-    _, claims = contents(me, at * MINUTE, models=["models:/churn@champion"])
-    return record(me, Names(K.DEPLOYMENT, (me,)), *claims)
+    _, claims = contents(me, at * MINUTE, **(what or {"models": ["models:/churn@champion"]}))
+    place: dict[str, Any] = {"environment": "prod", "name": "churn", "scope": "cluster"}
+    return record(me, *deployed(me, **place, at=at * MINUTE, share=share), *claims)
 
 
 def blamed(store: GraphStore) -> dict[str, set[str]]:
@@ -72,6 +76,30 @@ def test_what_names_an_alias_gets_the_version_that_had_it_then(store: GraphStore
         "deployment@cluster=prod/churn@12": {version(1)},
         "deployment@cluster=prod/churn@26": {version(2)},
     }, "before it was seen, and between two sightings, nobody knows"
+
+
+def test_what_a_tag_stood_for_was_deployed_as_long_as_the_deployment_stood(store: GraphStore) -> None:
+    old, new = (identifier("oci.digest", f"sha256:{number:064x}") for number in (1, 2))
+    slot = image_slot("docker.io/acme/churn", "latest")
+    tags = [
+        record(each, Names(K.ARTIFACT, (each,)), occupies(slot, each, since * MINUTE))
+        for each, since in ((old, 5), (new, 15))
+    ]
+    write(store, TRACKING, *(served(at, images=["acme/churn"]) for at in (10, 30)))
+    write(store, TRACKING, served(20, 0.1, images=["acme/churn"]), *tags)
+
+    found = {
+        (edge.dst.rpartition("@")[2], edge.src, edge.valid_from, edge.valid_to, edge.properties["share"])
+        for each in (old, new)
+        for edge in edges_from(store, [node(store, each).handle], NOW, (E.DEPLOYED_AS,))
+        if edge.kind is E.DEPLOYED_AS
+    }
+    assert found == {
+        ("10", old, 10 * MINUTE, 20 * MINUTE, 1.0),
+        ("10", old, 20 * MINUTE, 30 * MINUTE, 0.9),
+        ("20", new, 20 * MINUTE, 30 * MINUTE, 0.1),
+        ("30", new, 30 * MINUTE, None, 1.0),
+    }
 
 
 def test_where_two_servers_have_the_alias_nothing_is_joined(store: GraphStore) -> None:

@@ -16,7 +16,7 @@ from graph_schema.kinds import NodeKind
 from graph_schema.times import Micros, format_time, parse_time
 from graph_schema.wording import a_or_an
 from ingestors.deployments import blamed, cleared, deployed, ended
-from ingestors.released import Thing, alias, model, package, traffic_share
+from ingestors.released import Thing, alias, model, package, released_from, traffic_share
 from ingestors.repairs import incident_known
 
 Data = Mapping[str, Any]
@@ -84,7 +84,7 @@ def service_claims(data: Data, scope: str) -> list[Claim]:
         mode=None if custom.get("mode") is None else _text(custom["mode"], "customData.mode"),
         properties={k: v for k, v in properties.items() if v},
     )
-    claims.extend(uses(slot, me, at, EdgeKind.DEPLOYED_AS) for slot in slots)
+    claims += [claim for slot in slots for claim in released_from(me, slot, at)]
     for kind, other in things:
         if kind is NodeKind.DEPLOYMENT:
             claims.append(_same(kind, me, other))

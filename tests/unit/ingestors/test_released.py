@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from graph_schema.claims import Finds, Links, uses
+from graph_schema.claims import Finds, Links
 from graph_schema.edges import EdgeKind
 from graph_schema.errors import BadInput
 from graph_schema.kinds import NodeKind
-from ingestors.released import Image, contents, image, model, package, traffic_share
+from ingestors.released import Image, contents, image, model, package, released_from, traffic_share
 
 HUB, OWN = "docker.io", "registry.example.com:5000"
 HEX = "0b31b1c02ff458ad9b7b81cbdf8f028bd54699fa151f221d1e8de6817db93427"
@@ -112,10 +112,10 @@ def test_what_a_deployment_says_it_consists_of_comes_to_things_and_claims() -> N
         "bentoml.bento=churn:abc",
     ]
     assert claims == [
-        uses("oci:docker.io/acme/proxy:1.0", me, at, EdgeKind.DEPLOYED_AS),
+        *released_from(me, "oci:docker.io/acme/proxy:1.0", at),
         Finds("uri", address, me),
         Finds("uri", "s3://bucket/else", me),
-        uses("mlflow:prod.ml.churn@champion", me, at, EdgeKind.DEPLOYED_AS),
+        *released_from(me, "mlflow:prod.ml.churn@champion", at),
         Finds("uri", "models:/prod.ml.churn@champion", me),
         Links(EdgeKind.CODE_FOR, "git.sha=3faf1c7d9b1be4a7e2c1f6f0a1f0c9d8e7b6a594", me, at),
     ]
