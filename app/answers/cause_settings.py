@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.answers.cause_evidence import Setting
-from app.lineage.differences import NOISE, of_properties
+from app.lineage.differences import LOGGED, NOISE, of_properties
 from graph_schema.values import Node
 
 #: Settings that say who did something and why, and change nothing.
@@ -21,9 +21,10 @@ _NO_CONFIGURATION = ("environment", "service", "rollback", "status", "labels", "
 
 
 def parameters(run: Node) -> dict[str, Any]:
-    """The parameters of a run under ``params``; nothing where it has none."""
+    """The parameters of a run under ``params``, the data that it logged under ``inputs``; nothing where it
+    has no parameters."""
     held = run.properties.get("params")
-    return {"params": held} if isinstance(held, dict) else {}
+    return {"params": held, "inputs": run.properties.get("inputs")} if isinstance(held, dict) else {}
 
 
 def configuration(deployment: Node) -> dict[str, Any]:
@@ -44,6 +45,8 @@ def changed_settings(mine: dict[str, Any], before: Sequence[dict[str, Any]]) -> 
                 all(d.path != each.path for d in of_properties(other, before[0]))
                 for other in before[:_STEADY]
             )
+            if each.path.startswith(LOGGED) and not steady:
+                continue  # Data is mostly other data, which says nothing.
             path = each.path.removeprefix("params.")
             found.append(Setting(path, each.left, each.right, same >= _ROUTINE, steady))
     return found

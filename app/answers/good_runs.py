@@ -10,7 +10,7 @@ from app.answers.cause_history import Groups, RunHistory, check_failed
 from app.answers.last_good import EARLIER, LastGood, State, along, began, near, time_of, troubles_of
 from app.answers.outcomes import GOOD, failed_run
 from app.learnings.failures import sort_of_error
-from app.lineage.aliases import moves_of, stays
+from app.lineage.aliases import Stay, moves_of, stays
 from graph_schema.edges import EdgeKind
 from graph_schema.errors import BadIdentifier
 from graph_schema.kinds import NodeKind
@@ -68,7 +68,7 @@ def of_runs(
     verdicts = _verdicts(store, [n.handle for _, n in dated], streams, at, known_at, spaces)
     well = [(when, n) for when, n in dated if _went_well(n) and not verdicts.get(n.handle)]
     before = _had_alias(store, failing, [n for _, n in well], groups, at, known_at, spaces)
-    well.sort(key=lambda pair: (pair[1].handle not in verdicts, -before.get(pair[1].handle, 0)))
+    well.sort(key=lambda pair: (pair[1].handle not in verdicts, -_since(before.get(pair[1].handle))))
     worse = 0
     # The last is good, mostly; where many are not, all that is left is asked for at once.
     for some in (well[:_FIRST], well[_FIRST:]):
@@ -80,9 +80,11 @@ def of_runs(
                 worse += 1
                 continue
             status = node.properties.get("status")
-            ended = f"ended as {status}" if status else "has no incident"
+            ended = f"ended as {status}" if status and _ends(node) else "has no incident"
             ended = "passed that check" if node.handle in verdicts else ended
             because = f"{node.name} of {format_time(when)} {ended}"
+            if (stay := before.get(node.handle)) is not None:
+                because += f"; the alias {stay.name} was there from {format_time(stay.seen_at)}"
             if worse:
                 because += "; what ran since did worse by its metrics"
             good = State(node, when, None)
@@ -123,17 +125,21 @@ def _had_alias(
     at: Micros,
     known_at: Micros | None,
     spaces: Spaces,
-) -> dict[int, Micros]:
-    """When others came to have an alias that a failing version of the same model has had, the last time."""
+) -> dict[int, Stay]:
+    """Where others had an alias that a failing version of the same model has had, the last of these stays."""
     models = [node for node in failing if node.kind is NodeKind.MODEL_VERSION]
     moves = moves_of(nodes_of(store, groups, known_at, spaces).values()) if models else {}
     mine = {stay.name for node in models for stay in stays(node, moves)}
-    found: dict[int, Micros] = {}
+    found: dict[int, Stay] = {}
     for other in others if mine else ():
-        seen = [stay.seen_at for stay in stays(other, moves) if stay.name in mine and stay.seen_at <= at]
-        if seen:
-            found[other.handle] = max(seen)
+        had = [stay for stay in stays(other, moves) if stay.name in mine and stay.seen_at <= at]
+        if had:
+            found[other.handle] = max(had, key=_since)
     return found
+
+
+def _since(stay: Stay | None) -> Micros:
+    return 0 if stay is None else stay.seen_at
 
 
 def _streak(failing: Sequence[Node], before: Sequence[tuple[Micros, Node]]) -> list[State]:

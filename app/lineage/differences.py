@@ -42,6 +42,9 @@ _TOLD = OBSERVED_PROPERTIES | {
     "aliases", "aliasMoves", "data", "inputs", "outputs", "modelInputs", "packages", "dirty", "diff",
     "frames", "createdAt",
 }  # fmt: skip
+#: What stands before the names of logged data, and what names it exactly: then its versions are compared.
+LOGGED = "inputs."
+_EXACTLY = ("dvcMd5", "dvcPath", "dataset")
 _PLACE = re.compile(
     r"(?:[a-z][a-z0-9+.-]*://|[/~]|[A-Za-z]:\\|\.{1,2}/).*"  # an address or a path
     r"|[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}|[0-9a-f]{16,128}|m-[0-9a-f]{32}"  # a UUID, a digest
@@ -82,6 +85,20 @@ def of_properties(
             group = path.partition(".")[0]
             shown = path if group in ("params", "metrics") else f"{prefix}{path}"
             yield Difference(shown, a.get(path), b.get(path), _weight(path, a.get(path), b.get(path)))
+    yield from of_values(logged(left), logged(right), LOGGED, DATA)
+
+
+def logged(properties: Mapping[str, Any]) -> dict[str, str]:
+    """Data that a run logged by a digest of its tool only, by name and what it was used for. Where these
+    differ the data does; where they agree it need not (MLflow's sees the first 10,000 rows), so nothing is
+    joined by them."""
+    found: dict[str, list[str]] = {}
+    inputs = properties.get("inputs")
+    for each in inputs if isinstance(inputs, list) else ():
+        if isinstance(each, Mapping) and each.get("digest") and not any(map(each.get, _EXACTLY)):
+            used = f" ({each['context']})" if each.get("context") else ""
+            found.setdefault(f"{each.get('name') or 'data'}{used}", []).append(str(each["digest"]))
+    return {name: ", ".join(sorted(digests)) for name, digests in found.items()}
 
 
 def of_edges(left: Edge, right: Edge) -> Iterator[Difference]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from app.answers.causes import Cause
 from graph_schema.claims import Claim, Links, Names, States, occupies, uses
 from graph_schema.edges import EdgeKind
@@ -33,6 +35,7 @@ from tests.contract.test_causes import (
 )
 
 E, K = EdgeKind, NodeKind
+EXPERIMENT = "mlflow.experiment_id@tracking=7"
 USERS, ORDERS = "dataset=lake/users", "dataset=lake/orders"
 MODEL = "mlflow.model@tracking=churn"
 BEGAN = EPOCH + 203 * HOUR
@@ -177,6 +180,32 @@ def test_an_incident_of_a_bound_is_about_what_did_not_keep_it(store: GraphStore)
         assert "check" not in kinds, "that it failed is the question"
 
 
+@pytest.mark.parametrize(
+    ("digests", "said"),
+    [
+        ("aaaaab", ["inputs.orders (training): a → b"]),
+        ("abcdef", ["its configuration is that of the last good one"]),
+    ],
+)
+def test_data_that_was_only_logged_is_told_where_it_was_long_the_same(
+    store: GraphStore, digests: str, said: list[str]
+) -> None:
+    claims = [Names(K.EXPERIMENT, (EXPERIMENT,))]
+    for number, digest in enumerate(digests, 1):
+        at = EPOCH + number * 20 * HOUR
+        claims += thing(
+            K.RUN, run(number), at, name="train", status="FINISHED", startedAt=format_time(at),
+            params={"lr": 0.1}, metrics={"auc": 0.8 if number < len(digests) else 0.5},
+            inputs=[{"name": "orders", "context": "training", "digest": digest}],
+        )  # fmt: skip
+        claims.append(Links(E.HAS, EXPERIMENT, run(number), at))
+    tell(store, claims)
+
+    (cause,) = ask(store, run(len(digests))).candidates
+
+    assert [each.text for each in cause.evidence if each.kind == "configuration"] == said
+
+
 def test_the_version_that_had_the_alias_before_is_the_last_good_one(store: GraphStore) -> None:
     claims = [claim for number in (1, 2, 3) for claim in trained(number, 0.8)]
     for number, seen in ((1, 25), (3, 65)):
@@ -192,6 +221,9 @@ def test_the_version_that_had_the_alias_before_is_the_last_good_one(store: Graph
     answer = ask(store)
 
     assert answer.last_good is not None and answer.last_good.id == version(1), "version 2 never served"
+    assert answer.last_good_because.endswith(
+        f"has no incident; the alias champion was there from {format_time(EPOCH + 25 * HOUR)}"
+    )
     assert {answer.candidates[0].node.id, answer.candidates[1].node.id} == {data(3), sha(3)}
     assert answer.candidates[0].path[-1].src == version(3)
 
