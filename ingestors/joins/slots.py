@@ -27,7 +27,7 @@ _FEW, _MOST = 4, 64
 #: Above this many changes to one slot, one window over all of them costs less than one each.
 _MANY = 8
 #: What a use says to this rule; the rest of its data are properties of the edge.
-_OURS = frozenset({"edge", "of", "unobserved", "rule"})
+_OURS = frozenset({"edge", "of", "unobserved"})
 
 
 def rule(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
@@ -125,8 +125,8 @@ def _alone(tx: Transaction, key: str, use: KeyedClaim) -> KeyedClaim | None:
     for occupant in tx.keyed("slot", key, role="occupies", until=use.at + 1):
         if occupant.until is None or occupant.until > use.at:
             last[head_of(ref_of(occupant).partition("=")[0]).scope or ""] = occupant
-    standing = [each for each in last.values() if ref_of(each).startswith("mlflow.model_version")]
-    return standing[0] if len(standing) == 1 else None
+    versions = [each for each in last.values() if ref_of(each).startswith("mlflow.model_version")]
+    return versions[0] if len(versions) == 1 else None
 
 
 def _edge(key: str, occupant: KeyedClaim, use: KeyedClaim) -> Derived:
