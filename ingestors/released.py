@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote
 
-from graph_schema.claims import Claim, Finds, Keyed, Links
+from graph_schema.claims import Claim, Finds, Keyed, Links, uses
 from graph_schema.edges import EdgeKind
 from graph_schema.errors import BadInput
 from graph_schema.identifiers import identifier
@@ -21,8 +21,6 @@ _DOCKER_HUB = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io",
 _DIGEST = re.compile(r"(?:sha256:)?[0-9a-f]{64}", re.IGNORECASE)
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _ALIAS = re.compile(r"models:/+([^/@]+)@([^/@]+)")
-#: The rule by which deployments get what they consist of.
-RELEASE = "release"
 #: How the slots of aliases of registered models begin.
 ALIAS = "mlflow:"
 #: Where MLflow 3 keeps the files of a logged model, below whatever root.
@@ -158,10 +156,9 @@ def traffic_share(said: Any, where: str) -> float | None:
 def released_from(deployment: str, slot: str, at: Micros) -> list[Claim]:
     """What stood in a slot then (an image's tag, a model's alias) was released as a deployment: its edge has
     the times and shares of the deployment, as if the release had named it exactly."""
-    used = {"edge": EdgeKind.DEPLOYED_AS.value, "rule": RELEASE}
     return [
-        Keyed(RELEASE, deployment, "of", None, None, at, data={"slot": slot}),
-        Keyed("slot", slot, "uses", deployment, None, at, data=used),
+        Keyed("release", deployment, "of", None, None, at, data={"slot": slot}),
+        uses(slot, deployment, at, EdgeKind.DEPLOYED_AS, {"rule": "release"}),
     ]
 
 

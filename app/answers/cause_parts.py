@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 
 from app.answers.cause_graph import nodes_of
 from app.answers.last_good import along, began
@@ -45,12 +44,11 @@ def examined(
     """What failed where an incident is about these: what was checked, in place of each check; and the streams
     of the checks, by which what passed before is told from what failed too. Checks of nothing are left out.
     """
-    checks = [node for node in nodes if node.kind is NodeKind.CHECK]
-    others = {node.handle: node for node in nodes if node.kind is not NodeKind.CHECK}
-    of = along(store, [c.handle for c in checks], Direction.UPSTREAM, EdgeKind.CHECKED_BY, known_at, spaces)
-    held = nodes_of(store, {step.src for step, _ in of} - others.keys(), known_at, spaces)
-    streams = (check.properties.get("stream") for check in checks)
-    found = {node.handle: node for node in chain(others.values(), held.values())}
+    checks = {node.handle: node for node in nodes if node.kind is NodeKind.CHECK}
+    of = along(store, sorted(checks), Direction.UPSTREAM, EdgeKind.CHECKED_BY, known_at, spaces)
+    found = nodes_of(store, {step.src for step, _ in of}, known_at, spaces)
+    found |= {node.handle: node for node in nodes if node.handle not in checks}
+    streams = (check.properties.get("stream") for check in checks.values())
     return [found[handle] for handle in sorted(found)], frozenset(s for s in streams if isinstance(s, str))
 
 
