@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from app.answers.cause_evidence import Setting
 from app.lineage.differences import LOGGED, NOISE, of_properties
+from graph_schema.kinds import NodeKind
 from graph_schema.values import Node
 
 #: Settings that say who did something and why, and change nothing.
@@ -18,6 +19,8 @@ _STEADY = 4
 _ROUTINE = 2
 #: Bookkeeping of a deployment that is no configuration.
 _NO_CONFIGURATION = ("environment", "service", "rollback", "status", "labels", "annotations")
+#: What a deployment was told to consist of, as texts, by what those come to.
+_ASKED = {"models": NodeKind.MODEL_VERSION, "images": NodeKind.ARTIFACT}
 
 
 def parameters(run: Node) -> dict[str, Any]:
@@ -27,9 +30,11 @@ def parameters(run: Node) -> dict[str, Any]:
     return {"params": held, "inputs": run.properties.get("inputs")} if isinstance(held, dict) else {}
 
 
-def configuration(deployment: Node) -> dict[str, Any]:
-    """What a deployment is set to."""
-    return {k: v for k, v in deployment.properties.items() if k not in _NO_CONFIGURATION}
+def configuration(deployment: Node, known: Collection[NodeKind]) -> dict[str, Any]:
+    """What a deployment is set to. ``known`` are the kinds of what is known to be deployed: these speak for
+    themselves, and what was asked for counts where nobody knows what came of it."""
+    left = {*_NO_CONFIGURATION, *(key for key, kind in _ASKED.items() if kind in known)}
+    return {k: v for k, v in deployment.properties.items() if k not in left}
 
 
 def changed_settings(mine: dict[str, Any], before: Sequence[dict[str, Any]]) -> list[Setting] | None:
@@ -48,5 +53,9 @@ def changed_settings(mine: dict[str, Any], before: Sequence[dict[str, Any]]) -> 
             if each.path.startswith(LOGGED) and not steady:
                 continue  # Data is mostly other data, which says nothing.
             path = each.path.removeprefix("params.")
-            found.append(Setting(path, each.left, each.right, same >= _ROUTINE, steady))
+            found.append(Setting(path, _shown(each.left), _shown(each.right), same >= _ROUTINE, steady))
     return found
+
+
+def _shown(value: Any) -> Any:
+    return ", ".join(map(str, value)) if isinstance(value, list) else value

@@ -306,7 +306,9 @@ class Reader:
     def _settings(self, node: Node) -> list[Setting] | None:
         if node.kind is K.DEPLOYMENT:
             before = [state.node for state in self.states.earlier if state.node.kind is K.DEPLOYMENT]
-            return changed_settings(configuration(node), [configuration(each) for each in before])
+            links = self.pool.region.into.get(node.handle, ())
+            known = {self.pool.nodes[link.src].kind for link in links if link.src in self.pool.nodes}
+            return changed_settings(configuration(node, known), [configuration(n, known) for n in before])
         if node.kind is not K.RUN:
             return None
         mine = parameters(node)

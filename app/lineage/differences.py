@@ -26,7 +26,13 @@ PLACE = 0.1
 #: Names, times, ids and places of the two things themselves: below this nothing is worth a look.
 NOISE = 0.05
 
-_GROUPS = {"params": PARAMETER, "metrics": METRIC, "aliases": ALIAS, "tags": LABEL}
+_GROUPS = {
+    "params": PARAMETER,
+    "metrics": METRIC,
+    "aliases": ALIAS,
+    "tags": LABEL,
+    "configuration": PARAMETER,
+}
 _KEYS = {
     **dict.fromkeys(("status", "error", "errorType", "exitCode", "signal"), OUTCOME),
     **dict.fromkeys(("command", "script", "branch"), OTHER),
@@ -34,7 +40,7 @@ _KEYS = {
     **dict.fromkeys(
         ("name", "url", "version", "revision", "runId", "source", "path", "duration", "log", "rank", "id",
          "digest", "commit", "uid", "errorMessage", "statusMessage", "errorArtifact", "replicaSet",
-         "generation", "externalId"), NOISE,
+         "generation", "externalId", "kubernetes"), NOISE,
     ),
 }  # fmt: skip
 #: What is told from elsewhere: data, code and runtime by what lies upstream, aliases by their history.

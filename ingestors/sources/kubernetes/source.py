@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from hashlib import blake2b
@@ -25,8 +24,18 @@ from ingestors.http import HttpClient, HttpConfig, HttpError, NotThere
 from ingestors.paths import LocalPath
 from ingestors.released import contents, traffic_share
 from ingestors.source import Item, Pulled, Source, SourceError, Unreachable
+from ingestors.sources.kubernetes.objects import (
+    Object,
+    annotation,
+    configuration,
+    containers_of,
+    meta,
+    model_uris,
+    owner_uid,
+    predictor_of,
+    service_name,
+)
 
-Object = Mapping[str, Any]
 Marks = Mapping[tuple[str, str], str]
 
 #: What is read: kind to the list's place in the API. Those that a cluster does not have are passed over.
@@ -45,7 +54,6 @@ _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _OURS = "kinlore.dev/"
 _REVISION = "deployment.kubernetes.io/revision"
 _SOURCE_URI = "internal.serving.kserve.io/storage-initializer-sourceuri"
-_SERVICE = "serving.kserve.io/inferenceservice"
 
 
 class KubernetesConfig(HttpConfig):
@@ -160,7 +168,7 @@ class KubernetesSource(Source):
             found: dict[str, list[Object]] = {kind: [] for kind in _KINDS}
             for one in documents(self.config.path):
                 # Manifests that no cluster has given a uid are wishes, not facts.
-                if one.get("kind") in found and _meta(one, "uid"):
+                if one.get("kind") in found and meta(one, "uid"):
                     found[one["kind"]].append(one)
         else:
             below = [f"namespaces/{space}/" for space in self.config.namespaces] or [""]
@@ -170,15 +178,15 @@ class KubernetesSource(Source):
                     for kind, (group, plural) in _KINDS.items()
                 }
         return {
-            kind: list({_meta(one, "uid"): one for one in held if self._wants(kind, one)}.values())
+            kind: list({meta(one, "uid"): one for one in held if self._wants(kind, one)}.values())
             for kind, held in found.items()
         }
 
     def _wants(self, kind: str, one: Object) -> bool:
-        space = _meta(one, "namespace")
+        space = meta(one, "namespace")
         if self.config.namespaces and space not in self.config.namespaces:
             return False
-        return kind in ("Pod", "ReplicaSet") or self.config.wants(f"{space}/{_service(one)}")
+        return kind in ("Pod", "ReplicaSet") or self.config.wants(f"{space}/{service_name(one)}")
 
     def _client(self) -> HttpClient:
         config = self.config
@@ -202,14 +210,14 @@ class KubernetesSource(Source):
         sets: dict[str, list[Object]] = {}
         digests: dict[str, dict[str, str]] = {}
         for one in objects["ReplicaSet"]:
-            sets.setdefault(_owner(one), []).append(one)
+            sets.setdefault(owner_uid(one), []).append(one)
         for pod in objects["Pod"]:
             for status in dig(pod, "status", "containerStatuses") or ():
                 if "@sha256:" in str(status.get("imageID")):
-                    digests.setdefault(_owner(pod), {})[str(status.get("name"))] = status["imageID"]
-        covered = {_labelled(o) for kind in ("Revision", "Deployment") for o in objects[kind]}
+                    digests.setdefault(owner_uid(pod), {})[str(status.get("name"))] = status["imageID"]
+        covered = {predictor_of(o) for kind in ("Revision", "Deployment") for o in objects[kind]}
         traffic = {
-            f"{_meta(service, 'namespace')}/{target.get('revisionName')}": (target.get("percent") or 0) / 100
+            f"{meta(service, 'namespace')}/{target.get('revisionName')}": (target.get("percent") or 0) / 100
             for service in objects["InferenceService"]
             for target in dig(service, "status", "components", "predictor", "traffic") or ()
         }
@@ -217,14 +225,14 @@ class KubernetesSource(Source):
             owners = {o.get("kind") for o in dig(one, "metadata", "ownerReferences") or ()}
             # Those of Knative and Seldon are told of by what made them.
             if not owners & {"Revision", "SeldonDeployment"}:
-                yield from self._rollout(one, sets.get(_meta(one, "uid"), []), digests, before)
+                yield from self._rollout(one, sets.get(meta(one, "uid"), []), digests, before)
         for one in objects["Revision"]:
             yield from self._knative(one, traffic, before)
         marks = {(key.rpartition("@")[0], held["mark"]): held["revision"] for key, held in before.items()}
         for one in objects["InferenceService"]:
             predictor = dict(dig(one, "spec", "predictor") or {})
             percent = predictor.pop("canaryTrafficPercent", None)
-            if f"{_meta(one, 'namespace')}/{_meta(one, 'name')}" not in covered:
+            if f"{meta(one, 'namespace')}/{meta(one, 'name')}" not in covered:
                 yield self._predictor(one, "", predictor, percent, marks)
         for one in objects["SeldonDeployment"]:
             for predictor in dig(one, "spec", "predictors") or ():
@@ -234,20 +242,20 @@ class KubernetesSource(Source):
     def _rollout(self, one: Object, sets: list[Object], digests: Object, before: Object) -> Iterator[Unit]:
         """The revisions of a Deployment, from its ReplicaSets. One that is used again after a rollback has
         several, and only the first of them began when it was made."""
-        current = _annotation(one, _REVISION) or _meta(one, "generation")
+        current = annotation(one, _REVISION) or meta(one, "generation")
         conditions = dig(one, "status", "conditions") or ()
         done = [str(c.get("lastUpdateTime")) for c in conditions if c.get("type") == "Progressing"]
         for held in sets or [one]:
-            own = _annotation(held, _REVISION) or current
-            past = [r for r in (_annotation(held, f"{_REVISION}-history") or "").split(",") if r and r != own]
+            own = annotation(held, _REVISION) or current
+            past = [r for r in (annotation(held, f"{_REVISION}-history") or "").split(",") if r and r != own]
             for place, revision in enumerate(dict.fromkeys([*past, own])):
-                key, is_current = f"{_meta(one, 'uid')}@{revision}", revision == current
+                key, is_current = f"{meta(one, 'uid')}@{revision}", revision == current
                 ready = not dig(held, "status", "replicas") or dig(held, "status", "readyReplicas")
                 if is_current and key not in before and not ready:
                     continue
                 is_first = place == 0 and (held is not one or revision == "1")
-                began = [_meta(held, "creationTimestamp")] if is_first else done if is_current else []
-                uid = _meta(held, "uid")
+                began = [meta(held, "creationTimestamp")] if is_first else done if is_current else []
+                uid = meta(held, "uid")
                 data = self._data(one, revision, dig(held, "spec", "template") or {}, held)
                 data["uid"] = uid if is_first and held is not one else None
                 data["digests"] = digests.get(uid, {})
@@ -257,33 +265,33 @@ class KubernetesSource(Source):
 
     def _knative(self, one: Object, traffic: Mapping[str, float], before: Object) -> Iterator[Unit]:
         """A revision of an InferenceService. Only of the newest the share is said; others have the rest."""
-        name, service, space = _meta(one, "name"), _service(one), _meta(one, "namespace")
-        key = f"{_meta(one, 'uid')}@{name}"
+        name, service, space = meta(one, "name"), service_name(one), meta(one, "namespace")
+        key = f"{meta(one, 'uid')}@{name}"
         mine = f"{space}/{service}-predictor"
         newest = max((t for t, share in traffic.items() if share > 0 and t.startswith(mine)), default="")
         share, is_newest = traffic.get(f"{space}/{name}", 0.0), f"{space}/{name}" == newest
         # Neither does it serve yet, nor did it ever as far as one knows.
-        if not _labelled(one) or (f"{space}/{name}" > newest and key not in before):
+        if not predictor_of(one) or (f"{space}/{name}" > newest and key not in before):
             return
         statuses = dig(one, "status", "containerStatuses") or ()
         data = self._data(one, name, one, one)
-        data["uid"] = _meta(one, "uid")
+        data["uid"] = meta(one, "uid")
         data["digests"] = {str(s.get("name")): s["imageDigest"] for s in statuses if s.get("imageDigest")}
         partly = share if is_newest and share < 1 else None
         data["mode"] = data["mode"] or (partly and "canary")
-        yield Unit(key, data, _time(_meta(one, "creationTimestamp")), partly, share > 0, managed=True)
+        yield Unit(key, data, _time(meta(one, "creationTimestamp")), partly, share > 0, managed=True)
 
     def _predictor(self, one: Object, name: str, predictor: Object, percent: Any, marks: Marks) -> Unit:
         """What an object serves that keeps no revisions: its content tells them apart, and the generation in
         which that content was first seen is their number."""
         content = json.dumps(predictor, sort_keys=True, default=str).encode()
-        mark, holder = blake2b(content, digest_size=8).hexdigest(), f"{_meta(one, 'uid')}/{name}"
-        generation = _meta(one, "generation") or "1"
+        mark, holder = blake2b(content, digest_size=8).hexdigest(), f"{meta(one, 'uid')}/{name}"
+        generation = meta(one, "generation") or "1"
         revision = marks.get((holder, mark)) or "-".join(filter(None, (name, generation)))
         fields = dig(one, "metadata", "managedFields") or ()
         changed = [str(f["time"]) for f in fields if f.get("time") and not f.get("subresource")]
         last = max(changed, default="")
-        began = _meta(one, "creationTimestamp") if generation == "1" else last
+        began = meta(one, "creationTimestamp") if generation == "1" else last
         data = self._data(one, revision, predictor, one)
         if predictor.get("shadow") is True:
             data["mode"] = "shadow"
@@ -294,21 +302,23 @@ class KubernetesSource(Source):
         """What is known of a revision. ``holder`` has the containers; it or ``annotated`` the annotations."""
 
         def said(key: str) -> list[str]:
-            texts = (_annotation(o, f"{_OURS}{key}") for o in (holder, annotated))
+            texts = (annotation(o, f"{_OURS}{key}") for o in (holder, annotated))
             return [text.strip() for text in next(filter(None, texts), "").split(",") if text.strip()]
 
-        space = _meta(one, "namespace") or "default"
+        space = meta(one, "namespace") or "default"
         label = dig(one, "metadata", "labels", self.config.environment_label or "")
-        containers = _containers(holder)
+        containers = containers_of(holder)
         values = (v.get("value") for c in containers for v in c.get("env") or ())
-        models = [*said("model"), *_uris(holder), *filter(None, [_annotation(holder, _SOURCE_URI)])]
+        models = [*said("model"), *model_uris(holder), *filter(None, [annotation(holder, _SOURCE_URI)])]
         models += [v for v in values if isinstance(v, str) and v.startswith("models:/")]
-        about = {"kind": one["kind"], **{key: _meta(one, key) for key in ("namespace", "name", "uid")}}
+        about = {"kind": one["kind"], **{key: meta(one, key) for key in ("namespace", "name", "uid")}}
+        images = {str(c.get("name")): str(c["image"]) for c in containers if c.get("image")}
+        kept = {"models": models, "images": sorted(images.values()), "configuration": configuration(holder)}
         return {
             "environment": label or self.config.environments.get(space, space),
-            "name": next(iter(said("name")), _service(one)),
+            "name": next(iter(said("name")), service_name(one)),
             "revision": revision,
-            "images": {str(c.get("name")): str(c["image"]) for c in containers if c.get("image")},
+            "images": images,
             "digests": {},
             "uid": None,
             "models": models,
@@ -316,11 +326,11 @@ class KubernetesSource(Source):
             "commit": next(iter(said("commit")), None),
             "mode": next(iter(said("mode")), None),
             "stated": next(iter(said("share")), None),
-            "properties": {"kubernetes": about, **({"models": models} if models else {})},
+            "properties": {"kubernetes": about, **{key: value for key, value in kept.items() if value}},
         }
 
 
-# --- objects -------------------------------------------------------------------------------------------
+# --- lists and items -------------------------------------------------------------------------------------
 
 
 def _listed(client: HttpClient, path: str, kind: str) -> list[Object]:
@@ -344,46 +354,6 @@ def _listed(client: HttpClient, path: str, kind: str) -> list[Object]:
             if "answers 410" not in str(problem):
                 raise
     raise Unreachable(f"{path}: the list grows old before it is read to its end")
-
-
-def _meta(one: Object, key: str) -> str:
-    held = dig(one, "metadata", key)
-    return "" if held is None else str(held)
-
-
-def _annotation(one: Object, key: str) -> str | None:
-    held = dig(one, "metadata", "annotations", key) or dig(one, "annotations", key)
-    return None if held is None else str(held)
-
-
-def _owner(one: Object) -> str:
-    owners = dig(one, "metadata", "ownerReferences") or ()
-    return next((str(o.get("uid")) for o in owners if o.get("controller")), "")
-
-
-def _service(one: Object) -> str:
-    """What an object is called: by the InferenceService whose predictor it is, else by its own name."""
-    labels = dig(one, "metadata", "labels") or {}
-    is_predictor = labels.get("component", "predictor") == "predictor"
-    return str((is_predictor and labels.get(_SERVICE)) or _meta(one, "name"))
-
-
-def _labelled(one: Object) -> str:
-    """The InferenceService whose predictor an object is, with its namespace; empty where it is none."""
-    named = dig(one, "metadata", "labels", _SERVICE)
-    return f"{_meta(one, 'namespace')}/{named}" if named and named == _service(one) else ""
-
-
-def _containers(holder: Object) -> list[Object]:
-    parts = (holder, *(holder.get("componentSpecs") or ()))
-    specs = [holder, *(part.get("spec") or {} for part in parts)]
-    return [c for spec in specs for c in spec.get("containers") or ()]
-
-
-def _uris(predictor: Object) -> list[str]:
-    """Addresses of models, wherever a predictor or a graph of them has them."""
-    content = json.dumps(predictor, ensure_ascii=False, default=str)
-    return re.findall(r'"(?:storageUri|modelUri)": "([^"]+)"', content)
 
 
 def _time(text: str) -> Micros | None:
