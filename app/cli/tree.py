@@ -104,11 +104,13 @@ class Tree:
             for child in self._same.get(id, ())
             if self._hops[child.node["id"]] == here and child.node["id"] not in drawn and here
         ]
-        groups: dict[tuple[str, str], list[_Child]] = {}
+        groups: dict[tuple[str, str], dict[str, _Child]] = {}
         for child in found:
-            groups.setdefault((child.edge["kind"], child.node["kind"]), []).append(child)
+            held = groups.setdefault((child.edge["kind"], child.node["kind"]), {})
+            held[child.node["id"]] = _merged(held.get(child.node["id"]), child)
         entries: list[_Child | str] = []
-        for (_, kind), group in sorted(groups.items()):
+        for (_, kind), of in sorted(groups.items()):
+            group = list(of.values())
             group.sort(key=lambda child: (_place(child), -(child.node["createdAt"] or 0), child.node["id"]))
             entries += group[:SIBLINGS]
             folded = group[SIBLINGS:]
@@ -132,6 +134,14 @@ class Tree:
         why = f"  [{edge['kind']} {clean(edge['source'])}]"
         hops = self._hops[child.node["id"]]
         return f"{self._title(child.node)}  {hops:+d}{why}"
+
+
+def _merged(one: _Child | None, other: _Child) -> _Child:
+    """An edge that holds several times, as a share that changes has it, is one line, by whoever tells it."""
+    if one is None:
+        return other
+    sources = {*one.edge["source"].split("+"), *other.edge["source"].split("+")}
+    return _Child(one.node, {**one.edge, "source": "+".join(sorted(sources))})
 
 
 def _told(node: Mapping[str, Any]) -> Mapping[str, Any]:

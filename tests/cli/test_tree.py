@@ -67,6 +67,17 @@ def test_what_is_reached_twice_is_drawn_once() -> None:
     assert text.count("Run e") == 1 and text.count("Run d") == 2 and text.count("(see above)") == 1
 
 
+def test_an_edge_that_holds_several_times_is_a_line() -> None:
+    nodes = [node("d", 0, "DEPLOYMENT"), node("a", -1, "ARTIFACT"), node("m", -1, "MODEL_VERSION")]
+    stays = [edge("a", "d", "DEPLOYED_AS", source) for source in ("k8s", "events+k8s", "k8s")]
+
+    assert drawn(nodes, [*stays, edge("m", "d", "DEPLOYED_AS")]).splitlines()[3:] == [
+        "upstream (2)",
+        "├─ Artifact a  -1  [DEPLOYED_AS events+k8s]",
+        "└─ ModelVersion m  -1  [DEPLOYED_AS git]",
+    ]
+
+
 def test_what_is_the_same_hangs_beside_and_leads_on() -> None:
     nodes = [node("a", 0), node("a2", 0), node("b", 1), node("b2", 1), node("c", 2)]
     edges = [edge("a", "a2", "SAME_AS"), edge("a2", "b"), edge("b2", "b", "SAME_AS"), edge("b2", "c")]
