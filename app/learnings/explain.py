@@ -54,7 +54,7 @@ _SAID = (
     ("project", "same project", ("project",)),
     ("recency", "not long ago", ("recency",)),
 )
-_FIRST = {"signature": 0, "frame": 1}
+_FIRST = {"signature": 0, "raised": 1, "frame": 2}
 _LAST = frozenset({"recency", "project"})
 _FEW_WORDS = 2
 _MESSAGE_WORDS = 4
@@ -159,8 +159,12 @@ def _signatures(our_title: str, their_title: str, ours: Signature, theirs: Signa
         yield Shared("signature", f"same message: {said[:160]}", 0.0, telling=True)
     if own:
         yield Shared("frame", f"both pass {', '.join(own[-2:])}", 0.0, telling=True)
-    for name in [e for e in ours.exceptions if e in set(theirs.exceptions)][:1]:
-        yield Shared("exception", f"both raise {name}", 0.0)
+    raised = [each for each in ours.raised if each in set(theirs.raised)]
+    exceptions = [each for each in ours.exceptions if each in set(theirs.exceptions)]
+    if raised:
+        yield Shared("raised", f"both raise {raised[0]}", 0.0, telling=True)
+    elif exceptions:
+        yield Shared("exception", f"both raise {exceptions[0]}", 0.0)
     versions = [v for v in ours.versions if v in set(theirs.versions)]
     if versions:
         yield Shared("version", f"both name {', '.join(versions[:3])}", 0.0)
@@ -225,12 +229,14 @@ def likeness(evidence: Sequence[Shared]) -> float:
     """The least probability that two failures are alike which share this, whatever else they say: few are
     those that raise the same in the same place with the same words for different reasons."""
     kinds = {each.kind for each in evidence if each.telling or each.kind == "exception"}
+    raise_alike = not kinds.isdisjoint(("exception", "raised"))
     if "signature" in kinds:
         return 0.85 if "frame" in kinds else 0.6
-    if {"frame", "exception"} <= kinds:
+    if "frame" in kinds and raise_alike:
         return 0.5
-    # The same exception on the same data, pipeline or model, even if thousands raise it elsewhere.
-    return 0.35 if "exception" in kinds and any(each.telling for each in evidence) else 0.0
+    # The same exception on the same data, pipeline or model, even if thousands raise it elsewhere; or of the
+    # same column.
+    return 0.35 if raise_alike and any(each.telling for each in evidence) else 0.0
 
 
 def _generic(word: str) -> bool:

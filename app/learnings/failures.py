@@ -26,6 +26,8 @@ _MAX_TEXT = 4_000
 _BY_HAND = ("SIGINT",)
 _ERRORS = ("error", "errorTrace", "statusMessage", "statusText")
 _PROSE = ("summary", "description", "text", "body", "message")
+#: An issue's name begins with its number, which no other has.
+_NUMBER = re.compile(r"^#\d+ ")
 #: Frames and headings of a traceback: they say where, not what.
 _WHERE = re.compile(r"\s|Traceback|File \"|During handling|The above exception|at [\w.$]+\(|Caused by")
 _GO_ON = re.compile(r"ended (?:by|with)\b")
@@ -77,7 +79,8 @@ def title(node: Node, checks: Sequence[Node] = ()) -> str:
     if node.kind is NodeKind.INCIDENT:
         summary = next((str(said[key]) for key in ("summary", "description") if said.get(key)), "")
         first = summary.strip().partition("\n")[0]
-        return (node.name if not first or first in node.name else f"{node.name}: {first}")[:_MAX_TITLE]
+        name = _NUMBER.sub("", node.name)
+        return (name if not first or first in name else f"{name}: {first}")[:_MAX_TITLE]
     if error := error_of(said):
         return error[:_MAX_TITLE]
     if checks:

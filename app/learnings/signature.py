@@ -7,7 +7,7 @@ message templates, code and API names, versions) whose rarity decides how much a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 import msgspec
@@ -17,6 +17,7 @@ _HUMP = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _EXCEPTION = re.compile(
     r"\b((?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Warning|Interrupt|Failure|Fault|Abort))\b"
 )
+_RAISED = re.compile(rf"{_EXCEPTION.pattern}:? ?([^\n]{{1,300}})")
 _FRAME = re.compile(r"File \"?([^\"\n,]+)\"?, line \d+(?:, in (\S+))?|([\w/\\.-]+\.py) in (\w+)\(")
 _JAVA_FRAME = re.compile(r"\bat ((?:[\w$]+\.)+[\w$<>]+)\(")
 _VERSION = re.compile(r"\b([A-Za-z][\w-]{1,30})[ :=v]{1,4}(\d+\.\d+(?:\.\d+)?(?:[-.\w]{0,12})?)\b")
@@ -32,6 +33,11 @@ _STOP = frozenset({
     "could", "should", "just", "also", "get", "got", "am", "any", "all",
 })  # fmt: skip
 
+#: What messages quote of the language itself: it names nothing of whoever wrote the code.
+_TYPES = frozenset({
+    "NoneType", "str", "int", "float", "bool", "bytes", "list", "dict", "tuple", "set", "object", "type",
+    "module", "function", "method", "generator", "self",
+})  # fmt: skip
 _NAME = re.compile(r"(['\"`])([A-Za-z_][\w.-]{0,79})\1")
 _MASKS = (
     (re.compile(r"https?://\S+"), "<url>"),
@@ -45,16 +51,18 @@ _MASKS = (
 
 
 class Signature(msgspec.Struct, frozen=True):
-    """What identifies a failure: each field holds normalised texts, without repetition, in order of text."""
+    """What identifies a failure: each field holds normalised texts, without repetition, in order of text.
+    ``raised`` are exceptions with the names that their messages quote: ``KeyError 'plan'``."""
 
     exceptions: tuple[str, ...] = ()
+    raised: tuple[str, ...] = ()
     frames: tuple[str, ...] = ()
     templates: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     versions: tuple[str, ...] = ()
 
     def entities(self) -> tuple[str, ...]:
-        """All of it as ``sort:value`` texts."""
+        """All of it as ``sort:value`` texts; what was raised by its type alone."""
         return tuple(
             f"{sort}:{value}"
             for sort, values in (
@@ -72,6 +80,7 @@ def signature(text: str) -> Signature:
     """The signature of a failure's text (message, traceback, log tail or report)."""
     return Signature(
         exceptions=_unique(found.rsplit(".", 1)[-1] for found in _EXCEPTION.findall(text)),
+        raised=_unique(_raised(text)),
         frames=_unique(_frames(text)),
         templates=_unique(
             template(line)
@@ -119,6 +128,12 @@ def stem(word: str) -> str:
         if word.endswith(ending) and len(word) - len(ending) >= 4 and not word.endswith("ss"):
             return word[: -len(ending)]
     return word
+
+
+def _raised(text: str) -> Iterator[str]:
+    for name, message in _RAISED.findall(text):
+        if names := [each for each in quoted(message) if each not in _TYPES]:
+            yield f"{name.rsplit('.', 1)[-1]} {', '.join(map(repr, names))}"
 
 
 def _frames(text: str) -> list[str]:

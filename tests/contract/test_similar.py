@@ -181,6 +181,22 @@ def test_the_same_exception_on_another_name_is_another_failure(store: GraphStore
     assert not similar(store, text="KeyError: 'region'").no_precedent
 
 
+def test_an_error_in_the_text_of_an_incident_is_found(store: GraphStore) -> None:
+    issue = "github.issue=acme/churn#9"
+    text = "Since this morning:\n```\n  File \"serve.py\", line 2, in predict\nKeyError: 'plan'\n```\n"
+    told_of = {"name": "#9 Half of the predictions fail", "text": text, "createdAt": EPOCH + DAY}
+    say(store, States(K.INCIDENT, issue, told_of), key="i")
+
+    by_error = similar(store, text="KeyError: 'plan' in the nightly scoring")
+    by_title = similar(store, text="Half of the predictions fail, says the dashboard")
+
+    assert ids(store, by_error) == ids(store, by_title) == [issue]
+    assert told(by_error.matches[0]).startswith("both raise KeyError 'plan'")
+    assert "signature" in kinds(by_title.matches[0])
+    assert similar(store, text="KeyError: 'age' in the nightly scoring").no_precedent
+    assert similar(store, text="AttributeError: 'NoneType' in the nightly scoring").no_precedent
+
+
 def test_incidents_and_job_runs_are_found_and_kinds_narrow(store: GraphStore) -> None:
     incident, job = "pagerduty.incident=P1", "openlineage.run_id=0190b6a1-0000-7000-8000-000000000001"
     at = {"createdAt": EPOCH + DAY}
