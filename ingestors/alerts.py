@@ -28,11 +28,12 @@ from ingestors.deployments import blamed
 from ingestors.released import alias_slot
 
 #: The parts of a deployment that a label can name; every other key of the mapping is a scheme.
-PARTS = ("deployment", "model", "version", "alias", "environment")
+PARTS = ("deployment", "revision", "model", "version", "alias", "environment")
 
 LABELS: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(
     {
         "deployment": ("deployment", "service"),
+        "revision": ("revision", "revision_name"),
         "model": ("model", "model_name"),
         "version": ("version", "model_version"),
         "alias": ("alias", "model_alias"),
@@ -97,7 +98,9 @@ def implicated(
     exact = [claim for scheme in mapping if scheme not in PARTS for claim in _exact(incident, scheme, labels, mapping, at)]  # fmt: skip # noqa: E501
     if exact:
         return exact
-    deployment, model, version, alias, environment = (_value(labels, mapping.get(part, ())) for part in PARTS)
+    deployment, revision, model, version, alias, environment = (
+        _value(labels, mapping.get(part, ())) for part in PARTS
+    )
     if model is not None and version is not None:
         number = version[1:] if version[:1] in "vV" and version[1:].isdecimal() else version
         named = _identifier("mlflow.model_version", f"{model}/{number}")
@@ -107,7 +110,10 @@ def implicated(
         return [uses(alias_slot(model, alias), incident, at, EdgeKind.IMPLICATED_IN)]
     # What serves a model is mostly called like the model.
     name = deployment if deployment is not None else model
-    return [] if name is None else list(blamed(incident, name=name, environment=environment, at=at))
+    if name is None:
+        return []
+    which = revision if revision is not None else version
+    return blamed(incident, name=name, environment=environment, at=at, revision=which)
 
 
 def described(incident: str, labels: Mapping[str, Any], mapping: Mapping[str, Sequence[str]]) -> list[Claim]:
@@ -237,5 +243,20 @@ def incident_under(key: str, incident: str, since: Micros, until: Micros | None)
 def incident_lists(incident: str, since: Micros, implies: Sequence[Claim]) -> list[Claim]:
     """What the alerts that an incident lists are implicated with: it counts while none of them is known, for
     only they know when they began."""
+    return _implying(incident, "lists", since, implies)
+
+
+def incident_serves(incident: str, since: Micros, implies: Sequence[Claim]) -> list[Claim]:
+    """What the service that an incident was opened for stands for: it counts where none of its alerts names
+    anything."""
+    return _implying(incident, "serves", since, implies)
+
+
+def incident_names(incident: str, since: Micros) -> Keyed:
+    """An alert of the incident names something itself."""
+    return Keyed("incident", incident, "names", incident, None, since)
+
+
+def _implying(incident: str, role: str, since: Micros, implies: Sequence[Claim]) -> list[Claim]:
     data = {"implies": msgspec.to_builtins(list(implies))}
-    return [Keyed("incident", incident, "lists", incident, None, since, None, data)] if implies else []
+    return [Keyed("incident", incident, role, incident, None, since, None, data)] if implies else []

@@ -99,11 +99,15 @@ def cleared(*, environment: str, name: str, at: Micros) -> list[Claim]:
     return [Keyed("place", place(environment, name), "ends", None, None, checked(at))]
 
 
-def blamed(incident: str, *, name: str, environment: str | None, at: Micros) -> list[Claim]:
+def blamed(
+    incident: str, *, name: str, environment: str | None, at: Micros, revision: str | None = None
+) -> list[Claim]:
     """An incident that began ``at`` names a place; it is joined to what stood there then. Without an
-    environment it is joined only where that name stood in exactly one then."""
+    environment it is joined only where that name stood in exactly one then. With a ``revision`` it is joined
+    to that alone, if it stood there."""
     key = anywhere(name) if environment is None else place(environment, name)
-    return [Keyed("blame", key, "blames", incident, None, checked(at))]
+    data = None if revision is None else {"revision": text(revision)}
+    return [Keyed("blame", key, "blames", incident, None, checked(at), data=data)]
 
 
 def owned(owner: str, *, environment: str, name: str, role: str, because: str) -> Keyed:

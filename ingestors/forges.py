@@ -21,8 +21,11 @@ _SEVERITY = re.compile(
     r"(?:severity|sev|priority)\s*(?:::?|/|-|=|\s)?\s*(?P<level>\S.*)|(?P<bare>p[0-5])", re.IGNORECASE
 )
 _PLACE = re.compile(
-    r"(?P<key>deployment|service|environment|env)\s*(?:::?|/|=)\s*(?P<value>\S.*)", re.IGNORECASE
+    r"(?P<key>deployment|service|environment|env|revision)\s*(?:::?|/|=)\s*(?P<value>\S.{0,199})",
+    re.IGNORECASE,
 )
+#: Other words for a part of a place.
+_ALSO = {"service": "deployment", "env": "environment"}
 _NAME_KEYS = ("deployment", "service", "name", "app")
 #: Keys of a deployment's payload that say more than an identifier scheme does.
 _SHARE, _MODE = "share", "mode"
@@ -105,11 +108,14 @@ def incident(of: Incident) -> list[Claim]:
     for said in (*of.labels, *(line.strip(" \t-*`") for line in of.text.splitlines()[:500])):
         if match := _PLACE.fullmatch(said):
             key = match["key"].lower()
-            named.setdefault("environment" if key.startswith("env") else "deployment", match["value"].strip())
+            named.setdefault(_ALSO.get(key, key), match["value"].strip())
         elif (thing := _thing(said, _IMPLICATED)) is not None:
             made.append(Links(EdgeKind.IMPLICATED_IN, thing[1], of.id, of.began))
     if "deployment" in named:
-        made += blamed(of.id, name=named["deployment"], environment=named.get("environment"), at=of.began)
+        environment, revision = named.get("environment"), named.get("revision")
+        made += blamed(
+            of.id, name=named["deployment"], environment=environment, at=of.began, revision=revision
+        )
     return made
 
 

@@ -47,9 +47,17 @@ class _History:
         self._read: dict[str, tuple[Micros | None, Micros | None, Reigns]] = {}
 
     def implicated(self, blame: KeyedClaim) -> list[Derived]:
-        """What stood there then: in the one place that is meant, or in none."""
+        """What stood there then: in the one place that is meant, or in none. Of several at once, the revision
+        that is named; where none of them is it, all."""
         at = blame.at or 0
         there = [(where, stood) for where, key in self._places if (stood := self._at(key, at))]
+        wanted = blame.data.get("revision")
+        exactly = [
+            (where, named)
+            for where, stood in there
+            if (named := [stretch for stretch in stood if _revision(stretch) == wanted])
+        ]
+        there = exactly or there
         if len(there) != 1:
             return []
         where, stood = there[0]
@@ -65,6 +73,11 @@ class _History:
             low, high = (next((c.at for c in found), None) for found in (before, after))
             held = self._read[key] = (low, high, Reigns(read(self._tx, key, low, high)))
         return held[2].at(at)
+
+
+def _revision(stretch: Stretch) -> str:
+    """The last part of a deployment's identifier, ``environment/name@revision``."""
+    return ref_of(stretch.own).rpartition("@")[2]
 
 
 def _within(at: Micros, low: Micros | None, high: Micros | None) -> bool:
@@ -96,6 +109,8 @@ def _edge(where: str, stretch: Stretch, blame: KeyedClaim, at: Micros) -> Derive
         f"stood in {where} since {format_time(stretch.since)} with {in_words(stretch)}; "
         f"{began} at {format_time(at)}"
     )
+    if _revision(stretch) == blame.data.get("revision"):
+        because += ", and names this revision"
     edge = Links(kind, ref_of(stretch.own), ref_of(blame), at, None, properties, because)
     # What ended the stretch later has no part in it.
     return Derived(edge, tuple(sorted({stretch.own.source, blame.source})))

@@ -65,7 +65,8 @@ def _incidents(tx: Transaction, key: str, since: Micros | None, until: Micros | 
 
 def rule(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
     """``SAME_AS`` the one alert that the incident ``key`` was made of; of several it ``HAS`` each, and
-    inherits what they are implicated with. While none is known, what it lists itself counts."""
+    inherits what they are implicated with. While none is known, what it lists itself counts; where no alert
+    says a thing, what its service stands for does."""
     parts: dict[str, tuple[KeyedClaim, KeyedClaim]] = {}
     for own in tx.keyed("incident", key, role="under"):
         for alert in _alerts_of(tx, own.data["key"], own):
@@ -73,13 +74,15 @@ def rule(tx: Transaction, key: str, touches: Sequence[Touch]) -> Outcome:
             pair = (alert, own)
             parts[ref_of(alert)] = min(parts.get(ref_of(alert), pair), pair, key=_place)
     if not parts:
-        return Outcome({"": []}, concluded=_listed(tx, key))
+        return Outcome({"": []}, concluded=_listed(tx, key) or _served(tx, key))
+    inherited = _inherited(tx, key, parts)
     if len(parts) == 1:
         ((alert, own),) = parts.values()
         if {ref_of(other) for other in _incidents_of(tx, alert)} <= {key}:
-            return Outcome({"": [_same(alert, own)]}, concluded={})
+            # What the alert says of itself is said of both.
+            return Outcome({"": [_same(alert, own)]}, concluded={} if inherited else _served(tx, key))
     edges = [_has(*parts[alert]) for alert in sorted(parts)]
-    return Outcome({"": edges}, concluded=_inherited(tx, key, parts))
+    return Outcome({"": edges}, concluded=inherited or _served(tx, key))
 
 
 def _place(pair: tuple[KeyedClaim, KeyedClaim]) -> tuple[Any, ...]:
@@ -192,8 +195,17 @@ def _inherited(
 
 def _listed(tx: Transaction, incident: str) -> dict[str, list[Claim]]:
     """What the alerts are implicated with that an incident lists."""
+    return _implied(tx, incident, "lists")
+
+
+def _served(tx: Transaction, incident: str) -> dict[str, list[Claim]]:
+    """What its service stands for, unless it names something itself."""
+    return {} if tx.keyed("incident", incident, role="names", limit=1) else _implied(tx, incident, "serves")
+
+
+def _implied(tx: Transaction, incident: str, role: str) -> dict[str, list[Claim]]:
     said: dict[str, dict[Any, Claim]] = {}
-    for own in tx.keyed("incident", incident, role="lists"):
+    for own in tx.keyed("incident", incident, role=role):
         for claim in msgspec.convert(list(own.data["implies"]), list[Claim]):
             _keep(said.setdefault(own.source, {}), claim)
     return {source: list(known.values()) for source, known in said.items()}
@@ -219,4 +231,4 @@ def _keep(known: dict[Any, Claim], claim: Claim) -> None:
             return
         known[key] = claim
     elif isinstance(claim, Keyed):
-        known[claim.rule, claim.key, claim.at] = claim
+        known[claim.rule, claim.key, claim.at, (claim.data or {}).get("revision")] = claim

@@ -203,6 +203,47 @@ def test_services_that_are_not_named_are_passed_over() -> None:
     assert source_of(type="pagerduty", name="duty", services=["PF9KMXH"]).receive(body) != []
 
 
+def releases(*, name: str = "churn-api") -> Record:
+    """Something stands in prod under that name."""
+    me = f"deployment@cd=prod/{name}@1"
+    at = 1_700_000_000_000_000
+    return Record("d", "d", 1, tuple(deployed(me, environment="prod", name=name, scope="cd", at=at)))
+
+
+@pytest.mark.parametrize(
+    ("deployments", "name"),
+    [
+        ({"PF9KMXH": "prod/churn-api"}, "churn-api"),
+        ({"Churn API": ["staging/churn-api", "churn-api"]}, "churn-api"),
+        ({}, "Churn API"),
+    ],
+)
+def test_an_incident_is_about_what_its_service_stands_for(
+    store: SqliteStore, deployments: dict[str, Any], name: str
+) -> None:
+    duty = source_of(type="pagerduty", name="duty", deployments=deployments)
+    apply(store, duty, releases(name=name))
+
+    push(store, duty, delivery(TRIGGERED))
+
+    assert (f"deployment=prod/{name}@1", "IMPLICATED_IN", ONE) in links(store, ONE)
+
+
+def test_a_service_that_is_said_to_stand_for_nothing_does(store: SqliteStore) -> None:
+    duty = source_of(type="pagerduty", name="duty", deployments={"PF9KMXH": []})
+    apply(store, duty, releases(name="Churn API"))
+
+    push(store, duty, delivery(TRIGGERED))
+
+    assert links(store, ONE) == [(ONE, "OWNED_BY", "team=growth-ml")]
+
+
+@pytest.mark.parametrize("said", ["", "prod/", "/churn", [""], 7, None])
+def test_what_names_no_place_is_refused(said: Any) -> None:
+    with pytest.raises(BadInput, match="PF9KMXH takes environment/name or a name"):
+        source_of(type="pagerduty", name="duty", deployments={"PF9KMXH": said})
+
+
 def pull(store: SqliteStore, source: Source) -> Report:
     report = ingest(store, source)
     assert report.error is None

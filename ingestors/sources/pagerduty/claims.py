@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from graph_schema.claims import Claim, Finds, Links, Names, States
@@ -12,14 +13,21 @@ from graph_schema.identifiers import identifier
 from graph_schema.kinds import NodeKind
 from graph_schema.times import Micros, format_time
 from ingestors import alerts
+from ingestors.deployments import blamed
 from ingestors.repairs import incident_known
 from ingestors.source import Item
+
+Place = tuple[str | None, str]
+"""An environment, if one is said, and a name in it."""
 
 _STATUSES = frozenset({"TRIGGERED", "ACKNOWLEDGED", "RESOLVED"})
 
 
-def claims(item: Item, mapping: Mapping[str, Sequence[str]]) -> Sequence[Claim]:
-    """What an item says; ``mapping``: which labels of its alerts name what. Raises BadInput."""
+def claims(
+    item: Item, mapping: Mapping[str, Sequence[str]], places: Mapping[str, Sequence[Place]]
+) -> Sequence[Claim]:
+    """What an item says. ``mapping``: which labels of its alerts name what; ``places``: what each service, by
+    id or name, stands for. Raises BadInput."""
     data = item.data
     if "refused" in data:
         raise BadInput(data["refused"])
@@ -27,7 +35,7 @@ def claims(item: Item, mapping: Mapping[str, Sequence[str]]) -> Sequence[Claim]:
         return list(_alert(data, mapping))
     me = identifier("pagerduty.incident", data["id"])
     if item.type == "incident":
-        return list(_incident(me, data))
+        return [*_incident(me, data), *_service(me, data, places)]
     if item.type == "status":
         return list(_status(me, data))
     if item.type == "owners":
@@ -59,6 +67,18 @@ def _incident(me: str, data: Mapping[str, Any]) -> Iterator[Claim]:
     yield States(NodeKind.INCIDENT, me, {k: v for k, v in stated.items() if v not in (None, [])}, created)
     for team in data["teams"]:
         yield from _owned(me, "team", team, "responsible")
+
+
+def _service(me: str, data: Mapping[str, Any], places: Mapping[str, Sequence[Place]]) -> list[Claim]:
+    """What the service stands for. Where nobody says, what is called as it is, if that is in one place."""
+    service, at = data["service"], data["createdAt"]
+    known = next((places[key] for key in (data["serviceId"], service) if key in places), None)
+    blames: list[Claim] = []
+    for environment, name in ((None, service or ""),) if known is None else known:
+        # Not every service is called what a deployment can be called.
+        with suppress(BadIdentifier):
+            blames += blamed(me, name=name, environment=environment, at=at)
+    return alerts.incident_serves(me, at, blames)
 
 
 def _owners(me: str, data: Mapping[str, Any]) -> Iterator[Claim]:
@@ -108,7 +128,10 @@ def _alert(data: Mapping[str, Any], mapping: Mapping[str, Sequence[str]]) -> Ite
             alerts.by_fingerprint(mark), me, data["createdAt"], data["resolvedAt"]
         )
     at = data["createdAt"]
-    yield from alerts.implicated(me, data["details"], mapping, at)
+    named = alerts.implicated(me, data["details"], mapping, at)
+    yield from named
+    if named:
+        yield alerts.incident_names(me, at)
     listed = [claim for labels in data["labels"] for claim in alerts.implicated(me, labels, mapping, at)]
     yield from alerts.incident_lists(me, at, listed)
 

@@ -110,6 +110,7 @@ def _incident(incident: Mapping[str, Any], version: Micros) -> Item:
         "urgency": incident.get("urgency"),
         "priority": _summary(incident.get("priority")),
         "service": _summary(service),
+        "serviceId": str(service.get("id") or "") if isinstance(service, Mapping) else "",
         "escalationPolicy": _summary(incident.get("escalation_policy")),
         "teams": [name for name in map(_summary, _list(incident.get("teams"))) if name],
         "assignees": [each["name"] for each in _assignees(incident)],

@@ -16,7 +16,7 @@ from ingestors import alerts, signatures
 from ingestors.http import HttpConfig
 from ingestors.source import Delivery, Item, Pulled, PushedConfig, Source, SourceError
 from ingestors.sources.pagerduty.api import Api
-from ingestors.sources.pagerduty.claims import claims
+from ingestors.sources.pagerduty.claims import Place, claims
 from ingestors.sources.pagerduty.pulling import pages
 from ingestors.sources.pagerduty.shape import event_items
 
@@ -35,15 +35,34 @@ class PagerDutyConfig(HttpConfig, PushedConfig):
         default_factory=lambda: dict(alerts.LABELS), description="what each label or detail of an alert names"
     )
 
+    deployments: dict[str, tuple[Place, ...]] = Field(
+        default={}, description="what stands behind each service, by its id or name: environment/name"
+    )
+
     @field_validator("labels", mode="before")
     @classmethod
     def _labels(cls, given: Any) -> dict[str, tuple[str, ...]]:
         return alerts.checked_labels(given)
 
+    @field_validator("deployments", mode="before")
+    @classmethod
+    def _deployments(cls, given: Any) -> dict[str, tuple[Place, ...]]:
+        if not isinstance(given, Mapping):
+            raise ValueError('deployments is a table, such as deployments = {PF9KMXH = "prod/churn"}')
+        return {str(service): tuple(_places(str(service), said)) for service, said in given.items()}
+
+
+def _places(service: str, said: Any) -> Iterator[Place]:
+    for each in (said,) if isinstance(said, str) else said if isinstance(said, list | tuple) else (None,):
+        environment, slash, name = each.strip().rpartition("/") if isinstance(each, str) else ("", "", "")
+        if not name or (slash and not environment):
+            raise ValueError(f'{service} takes environment/name or a name, such as {service} = "prod/churn"')
+        yield environment or None, name
+
 
 class PagerDutySource(Source):
     """Webhooks are signed with the secret. Without ``token_env`` nothing is asked for: then incidents have no
-    alerts, and are joined with nothing."""
+    alerts, and are joined only with what their service stands for."""
 
     type: ClassVar[str] = "pagerduty"
     config_model = PagerDutyConfig
@@ -95,7 +114,7 @@ class PagerDutySource(Source):
         return pages(self._api(), cursor, since=self.config.since, now=now)
 
     def to_claims(self, item: Item) -> Sequence[Claim]:
-        return claims(item, self.config.labels)
+        return claims(item, self.config.labels, self.config.deployments)
 
     def check(self) -> str:
         if self.config.token_env is None:
