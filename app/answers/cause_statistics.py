@@ -138,11 +138,9 @@ def profile_of(measured: Sequence[Mapping[str, Any]], stated: Mapping[str, Any])
                 values.update({(str(column), stat): value for stat, value in _comparable(told).items()})
     if rows is not None:
         values[ROWS] = rows
-    types = {
-        str(each["name"]): str(each.get("type") or "")
-        for each in stated.get("columns") or ()
-        if isinstance(each, Mapping) and each.get("name")
-    }
+    names, types_of = stated.get("columns"), stated.get("columnTypes")
+    known = types_of if isinstance(types_of, Mapping) else {}
+    types = {str(name): str(known.get(name) or "") for name in (names if isinstance(names, list) else ())}
     return Profile(values, types) if values or types else None
 
 
@@ -208,7 +206,9 @@ def _columns(own: Mapping[str, str], known: Sequence[Mapping[str, str]]) -> list
     """Columns that all of the last versions had and this one has not, or with another type."""
     last = known[-_LEAST:]
     always = [name for name in last[-1] if all(name in each for each in last)]
-    found = [Finding(name, f"column {name} is gone") for name in always if name not in own]
+    gone, new = [name for name in always if name not in own], [name for name in own if name not in last[-1]]
+    renamed = f", {new[0]} is new" if len(gone) == len(new) == 1 else ""
+    found = [Finding(name, f"column {name} is gone{renamed}") for name in gone]
     for name in always:
         types = {each[name] for each in last}
         if own.get(name) and len(types) == 1 and own[name] not in types and "" not in types:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
+from app.answers.causes import root_causes
 from app.lineage.walk import lineage
 from app.store.sqlite.store import SqliteStore
 from graph_schema.edges import EdgeKind
@@ -90,6 +91,11 @@ def check(store: GraphStore, events: list[Any]) -> None:
     assert [v.properties["columns"] for v in read] == [["id", "tenure_months", "churned"]]
     good = [v for v in versions if tail(v.id) == "customers"]
     assert [v.properties["columns"] for v in good] == [["id", "tenure", "churned"]]
+
+    # What caused it? The table whose column has another name since.
+    cause = root_causes(store, model.handle).candidates[0]
+    assert (cause.node.id, cause.node.name) == (read[0].id, "warehouse.raw.customers")
+    assert "column tenure is gone, tenure_months is new" in " ".join(each.text for each in cause.evidence)
 
     # What never ran, and what was not refreshed?
     skipped = found(store, K.JOB_RUN, ("status", FilterOp.EQ, "SKIPPED"))

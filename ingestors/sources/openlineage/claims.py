@@ -74,7 +74,7 @@ def _named(each: Data) -> dict[str, Any]:
 
 def _written(each: Data) -> dict[str, Any]:
     properties = _columns(each.get("columns", ()))
-    properties |= {key: each[key] for key in ("rows", "size") if key in each}
+    properties |= {key: each[key] for key in ("name", "rows", "size") if key in each}
     made = {source["tableId"]: _only(source, "columns", "transformations") for source in each.get("from", ())}
     found: dict[str, Any] = {**_named(each), "properties": properties, "from": made}
     return {key: value for key, value in found.items() if value}

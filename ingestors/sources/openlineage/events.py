@@ -150,6 +150,7 @@ def _output(dataset: Json) -> dict[str, Any]:
     made = _facets(lineage, "fields")
     found = {
         **_input(dataset),
+        "name": dataset.get("name"),
         # Where nobody told the schema, the columns with a lineage are known all the same.
         "columns": fields or [{"name": name} for name in sorted(made)],
         "rows": statistics.get("rowCount"),

@@ -88,7 +88,8 @@ def test_a_table_without_a_row_is_out_of_line() -> None:
 
 def test_a_column_that_is_gone_or_of_another_type_is_told() -> None:
     def stated(**types: str) -> Profile:
-        profile = profile_of([], {"columns": [{"name": n, "type": t} for n, t in types.items()], "rows": 5})
+        told = {name: type for name, type in types.items() if type}
+        profile = profile_of([], {"columns": list(types), "columnTypes": told, "rows": 5})
         assert profile is not None
         return profile
 
@@ -98,13 +99,14 @@ def test_a_column_that_is_gone_or_of_another_type_is_told() -> None:
     assert out_of_line(stated(id="int", country="varchar", amount="double", more="int"), before) == []
     assert out_of_line(stated(id="int", land="varchar", amount="varchar"), before) == [
         Finding("amount", "column amount is varchar, was double"),
-        Finding("country", "column country is gone"),
+        Finding("country", "column country is gone, land is new"),
     ]
+    assert out_of_line(stated(id="int", amount=""), before) == [Finding("country", "column country is gone")]
 
 
 @pytest.mark.parametrize("told", [None, [], {"age": 3}, {"age": {"mean": "much", "max": True}}])
 def test_what_is_no_statistic_is_passed_over(told: Any) -> None:
-    assert profile_of([{"columnStatistics": told}], {"rows": "many", "columns": [{"type": "int"}]}) is None
+    assert profile_of([{"columnStatistics": told}], {"rows": "many", "columns": "id"}) is None
 
 
 def node(handle: int, kind: NodeKind, at: int, **properties: Any) -> Node:
@@ -139,8 +141,7 @@ def test_versions_are_held_against_earlier_ones_only() -> None:
 
 def test_columns_that_came_went_or_changed_their_type_are_known_after_one_version() -> None:
     def of(handle: int, **types: str) -> Node:
-        columns = [{"name": name, "type": type} for name, type in types.items()]
-        return node(handle, NodeKind.DATASET_VERSION, handle * HOUR, columns=columns)
+        return node(handle, NodeKind.DATASET_VERSION, handle * HOUR, columns=list(types), columnTypes=types)
 
     versions = [of(1, id="int", country="text", paid="bool"), of(2, id="int", land="text", paid="text")]
     groups = Groups({1: [100], 2: [100]}, {100: [1, 2]}, {v.handle: v for v in versions})
