@@ -21,15 +21,17 @@ _QUERY = """query($id: ID!, $first: Int!, $knownAt: DateTime) {
   }
 }"""
 _LATEST = """query($knownAt: DateTime) {
-  find(kind: INCIDENT, first: 1, orderBy: {by: CREATED_AT, descending: true}, knownAt: $knownAt) {
-    nodes { id createdAt }
+  incidents: find(kind: INCIDENT, first: 1, orderBy: {by: CREATED_AT, descending: true}, knownAt: $knownAt) {
+    nodes { id name createdAt }
   }
-}"""
-_FAILED = """query($knownAt: DateTime) {
-  find(
+  runs: find(
     kind: RUN, where: [{key: "status", op: EQ, value: "FAILED"}], first: 1,
     orderBy: {by: CREATED_AT, descending: true}, knownAt: $knownAt
-  ) { nodes { id name } }
+  ) { nodes { id name createdAt } }
+  jobs: find(
+    kind: JOB_RUN, where: [{key: "status", op: EQ, value: "FAILED"}], first: 1,
+    orderBy: {by: CREATED_AT, descending: true}, knownAt: $knownAt
+  ) { nodes { id name createdAt } }
 }"""
 _NODES = """query($ids: [ID!]!) {
   nodes(ids: $ids) { id kind name createdAt sources properties } sources { name type }
@@ -63,7 +65,8 @@ def command(
 ) -> int:
     """Show what caused an incident or a failed run, from the alert to the commit.
 
-    `latest` is the incident that was the last to begin. --confirm and --reject record what people know.
+    `latest` is the incident that was the last to begin; where none is known, the run that failed last.
+    --confirm and --reject record what people know.
     """
     from app.cli.client import connected
     from app.cli.ids import meant
@@ -87,14 +90,20 @@ def command(
 
 
 def _latest(client: Any, known_at: str | None) -> str:
+    """The incident that was the last to begin; where there is none, the run or job run that failed last."""
     from graph_schema.errors import NotFound
 
-    nodes = client.ask(_LATEST, {"knownAt": known_at})["find"]["nodes"]
-    if not nodes:
-        failed = client.ask(_FAILED, {"knownAt": known_at})["find"]["nodes"]
-        last = f"; the last run that failed is {failed[0]['id']}, ask for its causes" if failed else ""
-        raise NotFound(f"no incident is known{last}; kinlore incident open records one that no tool reported")
-    return str(nodes[0]["id"])
+    found = client.ask(_LATEST, {"knownAt": known_at})
+    if incidents := found["incidents"]["nodes"]:
+        return str(incidents[0]["id"])
+    failed = [*found["runs"]["nodes"], *found["jobs"]["nodes"]]
+    if not failed:
+        raise NotFound(
+            "no incident is known and no run failed; kinlore incident open records what no tool reported"
+        )
+    last = max(failed, key=lambda node: node["createdAt"] or "")
+    say(f"no incident is known; the last that failed is {clean(last['name'])}")
+    return str(last["id"])
 
 
 _CONFIRM = """mutation($id: ID!, $cause: ID!, $rejected: Boolean!, $why: String, $by: String) {

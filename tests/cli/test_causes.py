@@ -63,19 +63,28 @@ def test_an_incident_is_opened_and_advanced(failed: Container, kinlore: Kinlore)
 
 
 def test_latest_of_none(graph: Container, kinlore: Kinlore) -> None:
-    found = kinlore("causes", "latest")
+    found = kinlore("causes", "latest", "--known-at", "2001-01-01")
 
     assert (found.code, found.out) == (4, "")
-    assert "no incident is known" in found.err
+    assert "no incident is known and no run failed; kinlore incident open" in found.err
 
 
-def test_latest_of_none_names_the_last_run_that_failed(graph: Container, kinlore: Kinlore) -> None:
+@pytest.mark.parametrize("last", [NodeKind.RUN, NodeKind.JOB_RUN])
+def test_of_a_team_without_incidents_latest_is_what_failed_last(
+    graph: Container, kinlore: Kinlore, last: NodeKind
+) -> None:
+    job = "openlineage.run_id=0190b6a1-0000-7000-8000-00000000000{}"
     claims: list[Claim] = []
     for number, status in enumerate(("FAILED", "FAILED", "FINISHED")):
-        claims += thing(NodeKind.RUN, run(number + 70), EPOCH + number * HOUR, name="train", status=status)
+        id, name = (run(number + 70), f"train {number}")
+        claims += thing(NodeKind.RUN, id, EPOCH + number * HOUR, name=name, status=status)
+    at = EPOCH + (2 if last is NodeKind.JOB_RUN else 0) * HOUR
+    claims += thing(NodeKind.JOB_RUN, job.format(1), at, name="load", status="FAILED")
+    claims += thing(NodeKind.JOB_RUN, job.format(2), EPOCH + 9 * HOUR, name="load", status="COMPLETE")
     tell(graph.store, claims)
 
-    found = kinlore("causes", "latest")
+    found = kinlore("causes", "latest", "--json")
 
-    assert (found.code, found.out) == (4, "")
-    assert f"the last run that failed is {run(71)}, ask for its causes; kinlore incident open" in found.err
+    wanted, name = (job.format(1), "load") if last is NodeKind.JOB_RUN else (run(71), "train 1")
+    assert (found.code, json.loads(found.out)["subject"]["id"]) == (0, wanted)
+    assert f"no incident is known; the last that failed is {name}" in found.err
