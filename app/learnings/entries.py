@@ -11,6 +11,7 @@ from app.learnings import failures, surroundings
 from app.learnings.fixes import Fixes, fixes
 from app.learnings.ranking import Item
 from app.learnings.surroundings import Around
+from app.lineage.runtimes import packages_of
 from graph_schema.edges import EdgeKind
 from graph_schema.kinds import NodeKind
 from graph_schema.store import GraphStore
@@ -69,9 +70,10 @@ def _entry(
     node: Node, around: Around, checks: Sequence[Node], runtimes: Sequence[Node], ended: Fixes
 ) -> Entry:
     parameters = failures.parameters(node)
-    packages = failures.packages(node)
+    packages: dict[str, str] = {}
     for runtime in runtimes:
-        packages = {**failures.packages(runtime), **packages}
+        pinned = {name: version for name, version in packages_of(runtime).items() if version}
+        packages = {**pinned, **packages}
         for key in ("python", "platform", "cuda", "image"):
             if runtime.properties.get(key):
                 packages.setdefault(key, str(runtime.properties[key]))

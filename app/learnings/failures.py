@@ -172,12 +172,6 @@ def parameters(node: Node) -> dict[str, str]:
     return {str(key): str(value)[:200] for key, value in found.items() if not isinstance(value, dict | list)}
 
 
-def packages(node: Node) -> dict[str, str]:
-    """Versions of the packages that it ran with, by name."""
-    found = node.properties.get("packages")
-    return {str(k): str(v) for k, v in found.items()} if isinstance(found, Mapping) else {}
-
-
 def text_parts(text: str) -> tuple[str, str]:
     """Title and body of a failure of which only a text is known."""
     return line_of(text)[:_MAX_TITLE], text[-MAX_BODY:]

@@ -95,6 +95,20 @@ def test_the_twin_is_found_with_what_both_share_and_what_differs(store: GraphSto
     assert differing["data.pg://db/customers"] == (f"dvc.md5={'b' * 32}", f"dvc.md5={'a' * 32}")
 
 
+def test_packages_that_differ_are_told_however_their_tool_lists_them(store: GraphStore) -> None:
+    listed = {"packages": ["numpy==1.26.4", "pandas==2.2.0", "scipy"]}
+    installed = {"packages": {"numpy": "2.0.0", "pandas": "2.2.0", "scipy": "1.14.0"}}
+    for number, held in ((1, listed), (2, installed)):
+        runtime = f"runtime={number:064x}"
+        ran = [States(K.RUNTIME, runtime, held), Links(E.RUNTIME_OF, runtime, run(number))]
+        say(store, *failed(number, TENURE, day=number), *ran, key=str(number))
+
+    (match,) = similar(store, handle=handle(store, run(2))).matches
+
+    differing = {each.path: (each.left, each.right) for each in match.differs if "packages" in each.path}
+    assert differing == {"packages.numpy": ("2.0.0", "1.26.4")}
+
+
 def test_only_what_was_before_counts_and_never_itself(store: GraphStore) -> None:
     for number in range(1, 5):
         say(store, *failed(number, TENURE, day=number), key=str(number))
