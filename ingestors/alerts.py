@@ -25,15 +25,17 @@ from graph_schema.times import Micros
 from graph_schema.wording import a_or_an
 from ingestors import tables
 from ingestors.deployments import blamed
+from ingestors.pods import places_of
 from ingestors.released import alias_slot
 
 #: The parts of a deployment that a label can name; every other key of the mapping is a scheme.
-PARTS = ("deployment", "revision", "model", "version", "alias", "environment")
+PARTS = ("deployment", "revision", "pod", "model", "version", "alias", "environment")
 
 LABELS: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(
     {
         "deployment": ("deployment", "service"),
         "revision": ("revision", "revision_name"),
+        "pod": ("pod",),
         "model": ("model", "model_name"),
         "version": ("version", "model_version"),
         "alias": ("alias", "model_alias"),
@@ -42,6 +44,7 @@ LABELS: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 
+_AS_THEY_ARE: MappingProxyType[str, str] = MappingProxyType({})
 _GUILTY = frozenset(a for a, _ in EDGES[EdgeKind.IMPLICATED_IN].pairs)
 _ABOUT = {NodeKind.TEAM: EdgeKind.OWNED_BY, NodeKind.PERSON: EdgeKind.OWNED_BY, NodeKind.TAG: EdgeKind.TAGGED}
 
@@ -90,15 +93,20 @@ def _check_scheme(key: str) -> None:
 
 
 def implicated(
-    incident: str, labels: Mapping[str, Any], mapping: Mapping[str, Sequence[str]], at: Micros
+    incident: str,
+    labels: Mapping[str, Any],
+    mapping: Mapping[str, Sequence[str]],
+    at: Micros,
+    environments: Mapping[str, str] = _AS_THEY_ARE,
 ) -> list[Claim]:
     """The most specific thing that labels name, as claims on the incident: every identifier among them, else
     model and version, else the version that had the alias, or what stood at a place, at that time. A value
-    that its scheme does not allow names nothing."""
+    that its scheme does not allow names nothing. ``environments``: what those are called that labels call
+    otherwise."""
     exact = [claim for scheme in mapping if scheme not in PARTS for claim in _exact(incident, scheme, labels, mapping, at)]  # fmt: skip # noqa: E501
     if exact:
         return exact
-    deployment, revision, model, version, alias, environment = (
+    deployment, revision, pod, model, version, alias, environment = (
         _value(labels, mapping.get(part, ())) for part in PARTS
     )
     if model is not None and version is not None:
@@ -110,10 +118,15 @@ def implicated(
         return [uses(alias_slot(model, alias), incident, at, EdgeKind.IMPLICATED_IN)]
     # What serves a model is mostly called like the model.
     name = deployment if deployment is not None else model
-    if name is None:
-        return []
-    which = revision if revision is not None else version
-    return blamed(incident, name=name, environment=environment, at=at, revision=which)
+    of_pod = list(places_of(pod or ""))
+    which = next((each for each in (revision, version, *(hash for _, hash in of_pod)) if each), None)
+    names = dict.fromkeys(filter(None, (name, *(owner for owner, _ in of_pod))))
+    where = None if environment is None else environments.get(environment, environment)
+    return [
+        claim
+        for each in names
+        for claim in blamed(incident, name=each, environment=where, at=at, revision=which)
+    ]
 
 
 def described(incident: str, labels: Mapping[str, Any], mapping: Mapping[str, Sequence[str]]) -> list[Claim]:

@@ -48,6 +48,7 @@ def deployed(
     of: Sequence[tuple[NodeKind, str]] = (),
     share: float | None = None,
     mode: str | None = None,
+    pods: str | None = None,
     properties: Properties | None = None,
 ) -> list[Claim]:
     """A deployment stands in a place from ``at`` on, with a share of its traffic (0 to 1; None: all of it).
@@ -55,12 +56,13 @@ def deployed(
     ``deployment`` is its identifier, ``scope`` that of the environment's name. ``of``: kind and identifier of
     what was released, also without a scope; a traffic shift need not repeat it. All of the traffic takes the
     place from the others, except in the mode ``shadow``, where a deployment only gets a copy of it (then
-    ``share`` is the part that is copied). ``properties`` are those of the node, beside the ones set here.
+    ``share`` is the part that is copied). ``pods`` is what the names of its pods have behind that of the
+    deployment. ``properties`` are those of the node, beside the ones set here.
     Raises BadInput for a share, mode or kind that there is not.
     """
     here, moment = place(environment, name), checked(at)
     takes = mode != SHADOW and (share is None or share >= 1)
-    said = {"share": None if takes else _share(share), "mode": _mode(mode)}
+    said = {"share": None if takes else _share(share), "mode": _mode(mode)} | ({"pods": pods} if pods else {})
     where, known = identifier("environment", environment, scope), {"environment": environment}
     claims: list[Claim] = [
         Names(NodeKind.DEPLOYMENT, (deployment,)),
@@ -104,7 +106,7 @@ def blamed(
 ) -> list[Claim]:
     """An incident that began ``at`` names a place; it is joined to what stood there then. Without an
     environment it is joined only where that name stood in exactly one then. With a ``revision`` it is joined
-    to that alone, if it stood there."""
+    to that alone, if it stood there: the last part of its identifier, or what its pods are named by."""
     key = anywhere(name) if environment is None else place(environment, name)
     data = None if revision is None else {"revision": text(revision)}
     return [Keyed("blame", key, "blames", incident, None, checked(at), data=data)]

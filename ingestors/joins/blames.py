@@ -51,11 +51,10 @@ class _History:
         that is named; where none of them is it, all."""
         at = blame.at or 0
         there = [(where, stood) for where, key in self._places if (stood := self._at(key, at))]
-        wanted = blame.data.get("revision")
         exactly = [
             (where, named)
             for where, stood in there
-            if (named := [stretch for stretch in stood if _revision(stretch) == wanted])
+            if (named := [stretch for stretch in stood if _is_named(stretch, blame)])
         ]
         there = exactly or there
         if len(there) != 1:
@@ -75,9 +74,11 @@ class _History:
         return held[2].at(at)
 
 
-def _revision(stretch: Stretch) -> str:
-    """The last part of a deployment's identifier, ``environment/name@revision``."""
-    return ref_of(stretch.own).rpartition("@")[2]
+def _is_named(stretch: Stretch, blame: KeyedClaim) -> bool:
+    """Whether it is the revision that is named: by the last part of its identifier,
+    ``environment/name@revision``, or by what the names of its pods have after that of the deployment."""
+    said = blame.data.get("revision")
+    return said is not None and said in (ref_of(stretch.own).rpartition("@")[2], stretch.own.data.get("pods"))
 
 
 def _within(at: Micros, low: Micros | None, high: Micros | None) -> bool:
@@ -109,7 +110,7 @@ def _edge(where: str, stretch: Stretch, blame: KeyedClaim, at: Micros) -> Derive
         f"stood in {where} since {format_time(stretch.since)} with {in_words(stretch)}; "
         f"{began} at {format_time(at)}"
     )
-    if _revision(stretch) == blame.data.get("revision"):
+    if _is_named(stretch, blame):
         because += ", and names this revision"
     edge = Links(kind, ref_of(stretch.own), ref_of(blame), at, None, properties, because)
     # What ended the stretch later has no part in it.

@@ -36,6 +36,8 @@ class AlertmanagerConfig(PushedConfig):
         default_factory=lambda: dict(alerts.LABELS), description="what each alert label names"
     )
 
+    environments: dict[str, str] = Field(default={}, description="what an environment is called elsewhere")
+
     @field_validator("labels", mode="before")
     @classmethod
     def _labels(cls, given: Any) -> dict[str, tuple[str, ...]]:
@@ -100,7 +102,7 @@ class AlertmanagerSource(Source):
         key = str(data["key"])
         me = identifier("alertmanager.alert", key)
         labels = alert["labels"]
-        implied = alerts.implicated(me, labels, self.config.labels, episode.since)
+        implied = alerts.implicated(me, labels, self.config.labels, episode.since, self.config.environments)
         met = alerts.by_fingerprint(key.partition("@")[0])
         return [
             Names(NodeKind.INCIDENT, (me,)),

@@ -12,6 +12,8 @@ from ingestors.sources.mlflow import pulling
 from tests.contract.conftest import clock, engine, fresh, sqlite_template
 from tests.npm_tools import GitHubServer
 from tests.sources.forge import SEED
+from tests.sources.kubernetes_cluster import TOKEN as CLUSTER_TOKEN
+from tests.sources.kubernetes_cluster import Cluster
 from tests.sources.mlflow_tracking import Tracking
 from tests.sources.repositories import Repository
 from tests.tool_venvs import MLflowServer
@@ -26,6 +28,16 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
     store.migrate()
     yield store
     store.close()
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """An empty cluster, and the token for it in CLUSTER_TOKEN."""
+    monkeypatch.setenv("CLUSTER_TOKEN", CLUSTER_TOKEN)
+    made = Cluster()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from ingestors.deployments import deployed, ended
 from ingestors.documents import dig, documents
 from ingestors.http import HttpClient, HttpConfig, HttpError, NotThere
 from ingestors.paths import LocalPath
+from ingestors.pods import replica_set_hash
 from ingestors.released import contents, traffic_share
 from ingestors.source import Item, Pulled, Source, SourceError, Unreachable
 from ingestors.sources.kubernetes.objects import (
@@ -117,7 +118,7 @@ class KubernetesSource(Source):
             data["images"] = [digests.get(name, text) for name, text in data["images"].items()]
             data["ended"] = None if share != 0 else held.get("ended") or at
             seen[unit.key] = kept = {
-                **{key: data[key] for key in ("environment", "name", "revision", "ended")},
+                **{key: data[key] for key in ("environment", "name", "revision", "pods", "ended")},
                 "first": {key: data[key] for key in ("since", "share", "mode")},
                 "share": share, "stands": unit.now and share != 0, "mark": unit.mark, "digests": digests,
             }  # fmt: skip
@@ -143,7 +144,7 @@ class KubernetesSource(Source):
             about: dict[str, Any] = {"environment": environment, "name": name, "at": data["since"]}
             said = ended(me, **about)
             if share != 0:
-                said = deployed(me, **about, scope=scope, share=share, mode=data["mode"])
+                said = deployed(me, **about, scope=scope, share=share, mode=data["mode"], pods=data["pods"])
             return [claim for claim in said if isinstance(claim, Keyed)]
         texts = {key: data[key] for key in ("images", "models", "bentos", "commit")}
         things, claims = contents(me, data["since"], **texts)
@@ -151,7 +152,7 @@ class KubernetesSource(Source):
         stated = {**data["properties"], "startedAt": format_time(data["since"]), **ending}
         claims += deployed(
             me, environment=environment, name=name, scope=scope, at=data["since"], of=things,
-            share=share, mode=data["mode"], properties=stated,
+            share=share, mode=data["mode"], pods=data["pods"], properties=stated,
         )  # fmt: skip
         if data["uid"] is not None:
             claims.append(Names(NodeKind.DEPLOYMENT, (me, identifier("k8s.uid", data["uid"]))))
@@ -259,6 +260,7 @@ class KubernetesSource(Source):
                 data = self._data(one, revision, dig(held, "spec", "template") or {}, held)
                 data["uid"] = uid if is_first and held is not one else None
                 data["digests"] = digests.get(uid, {})
+                data["pods"] = replica_set_hash(meta(one, "name"), meta(held, "name"))
                 stopped = is_current and dig(one, "spec", "replicas") == 0
                 share = 0.0 if stopped else data["stated"]
                 yield Unit(key, data, _time(next(iter(began), "")), share, is_current)
@@ -314,13 +316,18 @@ class KubernetesSource(Source):
         about = {"kind": one["kind"], **{key: meta(one, key) for key in ("namespace", "name", "uid")}}
         images = {str(c.get("name")): str(c["image"]) for c in containers if c.get("image")}
         kept = {"models": models, "images": sorted(images.values()), "configuration": configuration(holder)}
+        own = service_name(one)
+        name = next(iter(said("name")), own)
+        # Of several objects at one place each counts its own revisions.
+        prefix = "" if name == own or revision.startswith(f"{own}-") else f"{own}-"
         return {
             "environment": label or self.config.environments.get(space, space),
-            "name": next(iter(said("name")), service_name(one)),
-            "revision": revision,
+            "name": name,
+            "revision": f"{prefix}{revision}",
             "images": images,
             "digests": {},
             "uid": None,
+            "pods": None,
             "models": models,
             "bentos": said("bento"),
             "commit": next(iter(said("commit")), None),
@@ -365,6 +372,6 @@ def _time(text: str) -> Micros | None:
 
 def _shift(key: str, held: Object, share: Any, at: Micros, now: Micros) -> Item:
     """Its traffic is another from then on; 0 where it ended."""
-    data = {k: held[k] for k in ("environment", "name", "revision")}
+    data = {k: held[k] for k in ("environment", "name", "revision", "pods")}
     data |= {"since": at, "share": share, "mode": None if share is None else held["first"]["mode"]}
     return Item(f"{key} {now}", "shift", now, data)

@@ -24,15 +24,19 @@ _STATUSES = frozenset({"TRIGGERED", "ACKNOWLEDGED", "RESOLVED"})
 
 
 def claims(
-    item: Item, mapping: Mapping[str, Sequence[str]], places: Mapping[str, Sequence[Place]]
+    item: Item,
+    mapping: Mapping[str, Sequence[str]],
+    environments: Mapping[str, str],
+    places: Mapping[str, Sequence[Place]],
 ) -> Sequence[Claim]:
-    """What an item says. ``mapping``: which labels of its alerts name what; ``places``: what each service, by
-    id or name, stands for. Raises BadInput."""
+    """What an item says. ``mapping``: which labels of its alerts name what; ``environments``: what those are
+    called that labels call otherwise; ``places``: what each service, by id or name, stands for. Raises
+    BadInput."""
     data = item.data
     if "refused" in data:
         raise BadInput(data["refused"])
     if item.type == "alert":
-        return list(_alert(data, mapping))
+        return list(_alert(data, mapping, environments))
     me = identifier("pagerduty.incident", data["id"])
     if item.type == "incident":
         return [*_incident(me, data), *_service(me, data, places)]
@@ -114,7 +118,9 @@ def _status(me: str, data: Mapping[str, Any]) -> Iterator[Claim]:
         yield Links(EdgeKind.HAS, whole, me, data["resolvedAt"], evidence="merged into it in PagerDuty")
 
 
-def _alert(data: Mapping[str, Any], mapping: Mapping[str, Sequence[str]]) -> Iterator[Claim]:
+def _alert(
+    data: Mapping[str, Any], mapping: Mapping[str, Sequence[str]], environments: Mapping[str, str]
+) -> Iterator[Claim]:
     me = identifier("pagerduty.incident", data["incident"])
     yield Names(NodeKind.INCIDENT, (me,))
     told = {"summary": data["summary"], "severity": data["severity"], "url": data["url"]}
@@ -128,11 +134,15 @@ def _alert(data: Mapping[str, Any], mapping: Mapping[str, Sequence[str]]) -> Ite
             alerts.by_fingerprint(mark), me, data["createdAt"], data["resolvedAt"]
         )
     at = data["createdAt"]
-    named = alerts.implicated(me, data["details"], mapping, at)
+    named = alerts.implicated(me, data["details"], mapping, at, environments)
     yield from named
     if named:
         yield alerts.incident_names(me, at)
-    listed = [claim for labels in data["labels"] for claim in alerts.implicated(me, labels, mapping, at)]
+    listed = [
+        claim
+        for labels in data["labels"]
+        for claim in alerts.implicated(me, labels, mapping, at, environments)
+    ]
     yield from alerts.incident_lists(me, at, listed)
 
 

@@ -39,6 +39,8 @@ class PagerDutyConfig(HttpConfig, PushedConfig):
         default={}, description="what stands behind each service, by its id or name: environment/name"
     )
 
+    environments: dict[str, str] = Field(default={}, description="what an environment is called elsewhere")
+
     @field_validator("labels", mode="before")
     @classmethod
     def _labels(cls, given: Any) -> dict[str, tuple[str, ...]]:
@@ -114,7 +116,8 @@ class PagerDutySource(Source):
         return pages(self._api(), cursor, since=self.config.since, now=now)
 
     def to_claims(self, item: Item) -> Sequence[Claim]:
-        return claims(item, self.config.labels, self.config.deployments)
+        config = self.config
+        return claims(item, config.labels, config.environments, config.deployments)
 
     def check(self) -> str:
         if self.config.token_env is None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from graph_schema.claims import Claim, Names, Record
 from graph_schema.edges import EdgeKind
 from graph_schema.identifiers import identifier
@@ -20,11 +22,17 @@ MINUTE = 60_000_000
 INCIDENT = "pagerduty.incident=Q1"
 
 
-def released(revision: str, at: int, share: float | None = None, environment: str = "prod") -> Record:
+def released(
+    revision: str,
+    at: int,
+    share: float | None = None,
+    environment: str = "prod",
+    pods: str | None = None,
+) -> Record:
     """A deployment of churn from then on, in minutes."""
     me = identifier("deployment", f"{environment}/churn@{revision}", "cluster")
     place = {"environment": environment, "name": "churn", "scope": "cluster"}
-    return record(me, *deployed(me, **place, at=at * MINUTE, share=share))
+    return record(me, *deployed(me, **place, at=at * MINUTE, share=share, pods=pods))
 
 
 def opened(*claims: Claim, part: str = "incident") -> Record:
@@ -93,6 +101,49 @@ def test_the_edge_says_that_the_revision_was_named(store: GraphStore) -> None:
         "stood in prod/churn since 1970-01-01T00:20:00Z with 10 % of the traffic; "
         "the incident began at 1970-01-01T00:30:00Z, and names this revision"
     )
+
+
+ROLLOUT = (released("7", 10, pods="6bb5cd7f9"), released("8", 20, 0.1, pods="7f5d8c9b4"))
+NEW, OLD = {"prod/churn@8": 0.1}, {"prod/churn@7": 0.9}
+
+
+@pytest.mark.parametrize(
+    ("pod", "service", "wanted"),
+    [
+        ("churn-7f5d8c9b4-x2x9z", None, NEW),
+        ("churn-6bb5cd7f9-kd8hq", None, OLD),
+        ("churn-canary-7f5d8c9b4-x2x9z", "churn", NEW),
+        ("churn-predictor-7f5d8c9b4-x2x9z", None, NEW),
+        ("churn-predictor-00008-deployment-7f5d8c9b4-x2x9z", None, NEW | OLD),
+        ("churn-5d4b9c6f8-x2x9z", None, NEW | OLD),
+        ("churn-7f5d8c9b4-x2x9z", "gateway", NEW),
+        ("kube-state-metrics-7f5d8c9b4-x2x9z", None, {}),
+        ("churn-0", None, {}),
+    ],
+)
+def test_the_name_of_a_pod_says_what_it_is_of(
+    store: GraphStore, pod: str, service: str | None, wanted: dict[str, float]
+) -> None:
+    labels = {"namespace": "prod", "pod": pod} | ({"service": service} if service else {})
+    write(store, TRACKING, *ROLLOUT, opened(*labelled(**labels)))
+
+    assert implicated(store) == wanted
+
+
+def test_a_revision_of_knative_is_named_by_its_pods(store: GraphStore) -> None:
+    pod = "churn-predictor-00008-deployment-7f5d8c9b4-x2x9z"
+    rollout = (released("churn-predictor-00007", 10), released("churn-predictor-00008", 20, 0.1))
+    write(store, TRACKING, *rollout, opened(*labelled(namespace="prod", pod=pod)))
+
+    assert implicated(store) == {"prod/churn@churn-predictor-00008": 0.1}
+
+
+def test_an_environment_may_be_called_otherwise_by_labels(store: GraphStore) -> None:
+    labels, names = {"namespace": "serving", "service": "churn"}, {"serving": "prod"}
+    alert = alerts.implicated(INCIDENT, labels, alerts.LABELS, 30 * MINUTE, names)
+    write(store, TRACKING, *CANARY, opened(*alert))
+
+    assert implicated(store) == BOTH
 
 
 # --- what a service stands for -----------------------------------------------------------------------------
