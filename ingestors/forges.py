@@ -69,9 +69,11 @@ def same_person(email: str | None, scheme: str, login: str | None) -> list[Claim
 
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
-    """An issue that is an incident. ``labels`` and whole lines of ``text`` may name what is involved."""
+    """An issue that is an incident. ``labels`` and whole lines of ``text`` may name what is involved; where
+    they do not, it is what stands under the name of the repository, ``home``."""
 
     id: str
+    home: str
     name: str
     status: str
     began: Micros
@@ -104,19 +106,21 @@ def incident(of: Incident) -> list[Claim]:
         States(NodeKind.INCIDENT, of.id, filled(properties)),
         incident_known(of.id, of.began, of.ended),
     ]
+    things: list[Claim] = []
     named: dict[str, str] = {}
     for said in (*of.labels, *(line.strip(" \t-*`") for line in of.text.splitlines()[:500])):
-        if match := _PLACE.fullmatch(said):
+        match, thing = _PLACE.fullmatch(said), _thing(said, _IMPLICATED)
+        # With a revision behind it, deployment=prod/churn@7 is an identifier.
+        if match and (thing is None or "@" not in match["value"]):
             key = match["key"].lower()
             named.setdefault(_ALSO.get(key, key), match["value"].strip())
-        elif (thing := _thing(said, _IMPLICATED)) is not None:
-            made.append(Links(EdgeKind.IMPLICATED_IN, thing[1], of.id, of.began))
-    if "deployment" in named:
+        elif thing is not None:
+            things.append(Links(EdgeKind.IMPLICATED_IN, thing[1], of.id, of.began))
+    if "deployment" in named or not things:
+        name = named.get("deployment", of.home)
         environment, revision = named.get("environment"), named.get("revision")
-        made += blamed(
-            of.id, name=named["deployment"], environment=environment, at=of.began, revision=revision
-        )
-    return made
+        things += blamed(of.id, name=name, environment=environment, at=of.began, revision=revision)
+    return [*made, *things]
 
 
 def _severity(labels: tuple[str, ...]) -> str | None:

@@ -141,6 +141,37 @@ def test_what_has_not_changed_is_not_sent_again(store: SqliteStore) -> None:
     assert list(nodes(store, NodeKind.INCIDENT)) == ["github.issue=acme/churn#7"]
 
 
+@pytest.mark.parametrize(
+    ("labels", "body", "wanted"),
+    [
+        ([], "It fails", {"production/churn@2"}),
+        (["env: production"], "It fails", {"production/churn@2"}),
+        (["env: staging"], "It fails", set()),
+        (["deployment:other"], "It fails", set()),
+        (["deployment:churn", "revision:2"], "", {"production/churn@2"}),
+        ([], "deployment=production/churn@1", {"production/churn@1"}),
+    ],
+)
+def test_an_incident_is_about_what_it_names_or_what_the_repository_deploys(
+    store: SqliteStore, labels: list[str], body: str, wanted: set[str]
+) -> None:
+    when = "2026-02-01T10:04:00Z"
+    issue = {
+        "number": 7,
+        "title": "Down",
+        "body": body,
+        "state": "open",
+        "created_at": when,
+        "updated_at": when,
+    }
+    issue["labels"] = [{"name": name} for name in ("incident", *labels)]
+
+    assert ingest(store, GitHub(**statuses(), issues=[issue]).source()).error is None
+
+    told = {edge for edge in edges(store) if edge[2] == "github.issue=acme/churn#7"}
+    assert {src.partition("=")[2] for src, kind, _ in told if kind == "IMPLICATED_IN"} == wanted
+
+
 def test_pages_are_followed_on_the_same_host_only(store: SqliteStore) -> None:
     many = [
         {

@@ -134,6 +134,7 @@ def _issue(names: Names, data: Json, incident_labels: frozenset[str]) -> list[Cl
     made = forges.incident(
         forges.Incident(
             id=names.issue(number),
+            home=names.path.rpartition("/")[2],
             name=f"#{number} {data['title']}".strip(),
             status="RESOLVED" if closed else "OPEN",
             began=parse_time(data["created"]),
