@@ -86,6 +86,7 @@ def _entry(
         component=surroundings.component(node, around),
         entities=(
             *(near.entity for near in around.near),
+            *failures.alert_of(node),
             *(f"parameter:{key}={value}" for key, value in sorted(parameters.items())),
         ),
         fixes=tuple(fix.text for fix in ended.said),

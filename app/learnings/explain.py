@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 
 from app.learnings.entries import Entry
+from app.learnings.failures import ALERT, LABELS
 from app.learnings.ranking import Contribution, Item
 from app.learnings.signature import Signature, template, terms
 from app.learnings.surroundings import SORTS
@@ -54,7 +55,7 @@ _SAID = (
     ("project", "same project", ("project",)),
     ("recency", "not long ago", ("recency",)),
 )
-_FIRST = {"signature": 0, "raised": 1, "frame": 2}
+_FIRST = {"labels": 0, "alert": 0, "signature": 0, "raised": 1, "frame": 2}
 _LAST = frozenset({"recency", "project"})
 _FEW_WORDS = 2
 _MESSAGE_WORDS = 4
@@ -95,7 +96,11 @@ def shared(
     found = [
         *_sharing(_signatures(query.title, match.item.title, *signatures), share.get("signature", 0.0)),
         *_sharing(
-            [*_places(query, match, rarity), *_parameters(query, match, rarity, holding)],
+            [
+                *_alert(query, match),
+                *_places(query, match, rarity),
+                *_parameters(query, match, rarity, holding),
+            ],
             share.get("graph", 0.0),
         ),
         *_component(query, match, share.get("component", 0.0)),
@@ -133,6 +138,16 @@ def _words(positive: Mapping[str, Contribution], share: Mapping[str, float]) -> 
     if words:
         text = f"words in common: {', '.join(words[:6])}"[:160]
         yield Shared("text", text, sum(share[each.signal] for each in there))
+
+
+def _alert(query: Item, match: Entry) -> Iterable[Shared]:
+    """That both are the same alert. Its words may be few, and its values differ each time."""
+    both = set(query.entities).intersection(match.item.entities)
+    names = sorted(each.removeprefix(ALERT) for each in both if each.startswith(ALERT))
+    labels = any(each.startswith(LABELS) for each in both)
+    if names:
+        text = f"the same alert: {names[0]}"[:160]
+        yield Shared("labels" if labels else "alert", text + ", of the same labels" * labels, 0.0, None, True)
 
 
 def _fix(match: Entry, positive: Mapping[str, Contribution], share: Mapping[str, float]) -> Iterable[Shared]:
@@ -229,14 +244,16 @@ def likeness(evidence: Sequence[Shared]) -> float:
     """The least probability that two failures are alike which share this, whatever else they say: few are
     those that raise the same in the same place with the same words for different reasons."""
     kinds = {each.kind for each in evidence if each.telling or each.kind == "exception"}
+    if "labels" in kinds or {"alert", "component"} <= kinds:
+        return 0.6
     raise_alike = not kinds.isdisjoint(("exception", "raised"))
     if "signature" in kinds:
         return 0.85 if "frame" in kinds else 0.6
     if "frame" in kinds and raise_alike:
         return 0.5
-    # The same exception on the same data, pipeline or model, even if thousands raise it elsewhere; or of the
-    # same column.
-    return 0.35 if raise_alike and any(each.telling for each in evidence) else 0.0
+    # The same exception on the same data, pipeline or model, even if thousands raise it elsewhere, or of the
+    # same column; the same alert of something else.
+    return 0.35 if "alert" in kinds or (raise_alike and any(each.telling for each in evidence)) else 0.0
 
 
 def _generic(word: str) -> bool:

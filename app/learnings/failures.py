@@ -22,6 +22,8 @@ _MAX_TITLE = 300
 _MAX_ERROR = 4_000
 _MAX_LOG = 2_500
 _MAX_TEXT = 4_000
+#: How entities begin that name an alert, and all labels of one.
+ALERT, LABELS = "alert:", "labels:"
 #: Ended by somebody at the keyboard: nothing to learn from.
 _BY_HAND = ("SIGINT",)
 _ERRORS = ("error", "errorTrace", "statusMessage", "statusText")
@@ -86,6 +88,16 @@ def title(node: Node, checks: Sequence[Node] = ()) -> str:
     if checks:
         return f"check failed: {checks[0].name}"[:_MAX_TITLE]
     return f"{node.name} failed"[:_MAX_TITLE]
+
+
+def alert_of(node: Node) -> tuple[str, ...]:
+    """Which alert an incident is, as ``sort:value``: by what it is called, and by its labels, of which its
+    fingerprint is made."""
+    if node.kind is not NodeKind.INCIDENT:
+        return ()
+    told = (text.partition("=") for text in node.identifiers)
+    marks = {value.partition("@")[0] for head, _, value in told if head == "alertmanager.alert"}
+    return (f"{ALERT}{_NUMBER.sub('', node.name)}", *(f"{LABELS}{mark}" for mark in sorted(marks)))
 
 
 def error_of(said: Mapping[str, Any]) -> str:

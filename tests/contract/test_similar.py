@@ -211,6 +211,37 @@ def test_an_error_in_the_text_of_an_incident_is_found(store: GraphStore) -> None
     assert similar(store, text="AttributeError: 'NoneType' in the nightly scoring").no_precedent
 
 
+def test_an_alert_that_fires_again_is_known(store: GraphStore) -> None:
+    def fired(mark: str, day: int, name: str, seconds: float, service: str) -> str:
+        me = f"alertmanager.alert={mark}@2026-01-0{day}T00:00:00Z"
+        labels = {"alertname": name, "service": service}
+        said = {
+            "name": name,
+            "summary": f"p99 is {seconds} s",
+            "labels": labels,
+            "createdAt": EPOCH + day * DAY,
+        }
+        say(store, States(K.INCIDENT, me, said), key=me)
+        return me
+
+    first = fired("aa", 1, "LatencyHigh", 2.3, "churn")
+    again = fired("aa", 2, "LatencyHigh", 3.7, "churn")
+    moved = fired("bb", 3, "LatencyHigh", 3.9, "churn")
+    elsewhere = fired("cc", 4, "LatencyHigh", 1.1, "fraud")
+    other = fired("dd", 5, "DiskFull", 0.5, "fraud")
+
+    def found(alert: str) -> list[tuple[str, float, str]]:
+        answer = similar(store, handle=handle(store, alert))
+        why = [told(match).splitlines()[0] for match in answer.matches]
+        sure = [round(match.probability, 2) for match in answer.matches]
+        return list(zip(ids(store, answer), sure, why, strict=True))
+
+    assert found(first) == [] and found(other) == []
+    assert found(again) == [(first, 0.6, "the same alert: LatencyHigh, of the same labels")]
+    assert found(moved) == [(each, 0.6, "the same alert: LatencyHigh") for each in (again, first)]
+    assert found(elsewhere) == [(each, 0.35, "the same alert: LatencyHigh") for each in (moved, again, first)]
+
+
 def test_incidents_and_job_runs_are_found_and_kinds_narrow(store: GraphStore) -> None:
     incident, job = "pagerduty.incident=P1", "openlineage.run_id=0190b6a1-0000-7000-8000-000000000001"
     at = {"createdAt": EPOCH + DAY}
