@@ -32,6 +32,8 @@ Floats = NDArray[np.float32]
 _AT_ONCE = 64
 #: Replaced items that the ranking may carry along before it is made anew: as many as there are, and these.
 _DEAD = 2_000
+#: How many failures are counted at least where it is asked how rare something is among them.
+_FEW = 10
 
 
 class Vectors:
@@ -111,12 +113,10 @@ class Failures:
         return found
 
     def rarity(self, entity: str) -> float:
-        """How rare an entity is among these failures, 0 (all have it) to 1 (one in many has it)."""
-        total = len(self.entries)
-        if total < 2:
-            return 0.5
-        holding = max(1, self._holding[entity])
-        return float(min(1.0, np.log(total / holding) / np.log(max(total, 10))))
+        """How rare an entity is among these failures, 0 (all have it) to 1 (one in many has it). Of a few all
+        may have it by chance: at least ten are counted."""
+        total, holding = max(len(self.entries), _FEW), max(1, self._holding[entity])
+        return float(min(1.0, np.log(total / holding) / np.log(total)))
 
     def holding(self, entity: str) -> int:
         """How many of these failures have it."""

@@ -166,8 +166,11 @@ def _component(query: Item, match: Entry, weight: float) -> Iterable[Shared]:
 
 def _signatures(our_title: str, their_title: str, ours: Signature, theirs: Signature) -> Iterable[Shared]:
     templates = [t for t in ours.templates if t in set(theirs.templates)]
-    if _same(our_title, their_title) and not _GENERIC.search(our_title):
+    generic = _GENERIC.search(our_title) is not None
+    if _same(our_title, their_title) and not generic:
         templates = [our_title, *(t for t in templates if t != template(our_title))]
+    if generic and template(our_title) == template(their_title):
+        yield Shared("words", f"the same words: {our_title[:160]}", 0.0)
     frames = [f for f in ours.frames if f in set(theirs.frames)]
     own = [f for f in frames if not _ENTRANCES.search(f)]
     for said in [t for t in templates if t == our_title or _says_something(t)][:2]:
@@ -243,17 +246,18 @@ def convincing(evidence: Sequence[Shared], contributions: Sequence[Contribution]
 def likeness(evidence: Sequence[Shared]) -> float:
     """The least probability that two failures are alike which share this, whatever else they say: few are
     those that raise the same in the same place with the same words for different reasons."""
-    kinds = {each.kind for each in evidence if each.telling or each.kind == "exception"}
+    kinds = {each.kind for each in evidence if each.telling or each.kind in ("exception", "words")}
     if "labels" in kinds or {"alert", "component"} <= kinds:
         return 0.6
     raise_alike = not kinds.isdisjoint(("exception", "raised"))
+    say_alike = raise_alike or "words" in kinds
     if "signature" in kinds:
         return 0.85 if "frame" in kinds else 0.6
     if "frame" in kinds and raise_alike:
         return 0.5
-    # The same exception on the same data, pipeline or model, even if thousands raise it elsewhere, or of the
-    # same column; the same alert of something else.
-    return 0.35 if "alert" in kinds or (raise_alike and any(each.telling for each in evidence)) else 0.0
+    # The same exception or words on the same data, pipeline or model, even if thousands say so elsewhere, or
+    # the same exception of the same column; the same alert of something else.
+    return 0.35 if "alert" in kinds or (say_alike and any(each.telling for each in evidence)) else 0.0
 
 
 def _generic(word: str) -> bool:

@@ -211,6 +211,25 @@ def test_an_error_in_the_text_of_an_incident_is_found(store: GraphStore) -> None
     assert similar(store, text="AttributeError: 'NoneType' in the nightly scoring").no_precedent
 
 
+def test_a_job_that_fails_again_in_the_same_words_is_known_however_common_they_are(store: GraphStore) -> None:
+    def ran(number: int, job: str, said: str) -> int:
+        me = f"openlineage.run_id=0190b6a1-0000-7000-8000-{number:012}"
+        told_of = {"name": job, "status": "FAILED", "error": said, "createdAt": EPOCH + number * DAY}
+        parts = [States(K.JOB_RUN, me, told_of), Links(E.HAS, f"openlineage.job=airflow/{job}", me)]
+        say(store, *parts, States(K.JOB, f"openlineage.job=airflow/{job}", {"name": job}), key=me)
+        return handle(store, me)
+
+    common = "Bash command failed. The command returned a non-zero exit code {}."
+    first, other = ran(1, "transform", common.format(1)), ran(2, "load", common.format(1))
+    again, unlike = ran(3, "transform", common.format(2)), ran(4, "transform", "Killed")
+
+    (match,) = similar(store, handle=again).matches
+    assert match.handle == first and match.probability == pytest.approx(0.35)
+    shared = {each.text for each in match.shared}
+    assert {"same pipeline transform", f"the same words: {common.format(2)}"} <= shared
+    assert similar(store, handle=other).no_precedent and similar(store, handle=unlike).no_precedent
+
+
 def test_an_alert_that_fires_again_is_known(store: GraphStore) -> None:
     def fired(mark: str, day: int, name: str, seconds: float, service: str) -> str:
         me = f"alertmanager.alert={mark}@2026-01-0{day}T00:00:00Z"
