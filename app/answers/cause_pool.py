@@ -187,7 +187,8 @@ def role_of(node: Node, path: Sequence[Link], nodes: Mapping[int, Node]) -> str:
 
 
 def gaps(found: Pool, subject: Node) -> list[str]:
-    """What the way to the subject lacks, in words: runs without code or data, models without their run."""
+    """What the way to the subject lacks, in words: runs without code or data, models without their run,
+    commits that are only named."""
     lacking: dict[str, list[str]] = {}
     for handle in sorted(found.paths):
         node = found.nodes.get(handle)
@@ -196,6 +197,8 @@ def gaps(found: Pool, subject: Node) -> list[str]:
         kinds = {link.edge.kind for link in found.region.into.get(handle, ())}
         if node.kind is K.RUN and E.CODE_FOR not in kinds:
             lacking.setdefault("no commit is known for", []).append(node.name)
+        if node.kind is K.COMMIT and node.stub:
+            lacking.setdefault("no repository was read that tells of commit", []).append(node.name)
         if node.kind is K.RUN and E.INPUT_TO not in kinds:
             lacking.setdefault("no data version is known for", []).append(node.name)
         if node.kind in (K.MODEL_VERSION, K.ARTIFACT) and not kinds:

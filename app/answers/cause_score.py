@@ -43,6 +43,8 @@ PRIORS = {
 #: The share of what no tool told of, as log-odds against a change with nothing for or against it.
 UNTOLD = 0.0
 _CHANGED, _UNCHANGED, _UNDATED, _BROUGHT, _TRIVIAL = 0.6, -1.7, -1.5, -1.0, -0.8
+#: Of a runtime, where there is no state to compare with: most stay as they are for long.
+_UNTOLD_CHANGE = -1.5
 #: Of a run that failed: that the last good one did without it, and had it too; that another failed the same
 #: way before it came. What breaks a run breaks it at once.
 _NEW, _RAN_WITH_IT, _AFTER = 1.5, -5.0, -5.0
@@ -159,6 +161,8 @@ def _difference(signals: Signals) -> list[Weight]:
         text = "the last good state did without it" if signals.changed else "the last good state had it too"
         new, had = (_NEW, _RAN_WITH_IT) if signals.crashed else (_CHANGED, _UNCHANGED)
         found.append(Weight("change", new if signals.changed else had, text))
+    elif signals.sort == "Runtime":
+        found.append(Weight("change", _UNTOLD_CHANGE, "nothing tells whether it changed"))
     if signals.after:
         found.append(Weight("change", _AFTER, f"{signals.after} failed the same way without it"))
     if signals.changed is False and not signals.dated:

@@ -140,7 +140,8 @@ def profile_of(measured: Sequence[Mapping[str, Any]], stated: Mapping[str, Any])
         values[ROWS] = rows
     names, types_of = stated.get("columns"), stated.get("columnTypes")
     known = types_of if isinstance(types_of, Mapping) else {}
-    types = {str(name): str(known.get(name) or "") for name in (names if isinstance(names, list) else ())}
+    listed = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+    types = {name: str(known.get(name) or "") for name in listed}
     return Profile(values, types) if values or types else None
 
 

@@ -173,15 +173,16 @@ def _signatures(our_title: str, their_title: str, ours: Signature, theirs: Signa
         yield Shared("words", f"the same words: {our_title[:160]}", 0.0)
     frames = [f for f in ours.frames if f in set(theirs.frames)]
     own = [f for f in frames if not _ENTRANCES.search(f)]
-    for said in [t for t in templates if t == our_title or _says_something(t)][:2]:
+    messages = [t for t in templates if t == our_title or _says_something(t)][:2]
+    for said in messages:
         yield Shared("signature", f"same message: {said[:160]}", 0.0, telling=True)
     if own:
         yield Shared("frame", f"both pass {', '.join(own[-2:])}", 0.0, telling=True)
     raised = [each for each in ours.raised if each in set(theirs.raised)]
     exceptions = [each for each in ours.exceptions if each in set(theirs.exceptions)]
-    if raised:
+    if raised and our_title not in messages:
         yield Shared("raised", f"both raise {raised[0]}", 0.0, telling=True)
-    elif exceptions:
+    elif exceptions and not raised:
         yield Shared("exception", f"both raise {exceptions[0]}", 0.0)
     versions = [v for v in ours.versions if v in set(theirs.versions)]
     if versions:

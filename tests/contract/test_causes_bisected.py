@@ -68,3 +68,27 @@ def test_what_nothing_tells_apart_is_said(store: GraphStore) -> None:
     causes = {cause.node.id: cause for cause in answer.candidates}
     assert causes[sha(3)].because.endswith("nothing tells it from 3 other changes")
     assert "nothing tells it" not in causes[sha(1)].because
+
+
+def test_where_no_run_went_well_the_code_at_fault_comes_before_what_it_ran_on(store: GraphStore) -> None:
+    """Runs fail from the first on, in the same way; the second commit, which is only named, came later."""
+    remote, runtime = "git.remote=github.com/acme/churn", f"runtime={1:064x}"
+    claims = thing(K.COMMIT, sha(1), MADE, name="commit 1", message="Begin", files=["train.py"])
+    claims += [*thing(K.RUNTIME, runtime, MADE, name="Linux"), Links(E.HAS, remote, sha(1), MADE)]
+    error = "Traceback\n  File \"train.py\", line 4, in features\nKeyError: 'plan'"
+    for number in (1, 2):
+        at = MADE + number * HOUR
+        claims += thing(K.RUN, run(number), at, name="train.py", status="FAILED", error=error)
+        claims += [
+            Links(E.CODE_FOR, sha(number), run(number), at),
+            Links(E.RUNTIME_OF, runtime, run(number), at),
+        ]
+    tell(store, claims)
+
+    first, second = ask(store, run(1)), ask(store, run(2))
+
+    causes = {cause.node.id: cause for cause in first.candidates}
+    assert first.candidates[0].node.id == sha(1) and causes[runtime].score < 0.1
+    assert "nothing tells whether it changed" in [each.text for each in causes[runtime].evidence]
+    assert not any("no repository was read" in line for line in first.missing)
+    assert any("no repository was read that tells of commit" in line for line in second.missing)

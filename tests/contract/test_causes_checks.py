@@ -51,7 +51,7 @@ def extracts() -> list[Claim]:
             (USERS, data(number), ("country", "land")),
             (ORDERS, data(10 + number), ("amount", "total")),
         ):
-            held = [{"name": name, "type": "varchar"} for name in ("id", columns[number - 1])]
+            held = ["id", columns[number - 1]]
             made = at - 8 * HOUR
             claims += [*thing(K.DATASET_VERSION, extract, made, name=f"extract {number}", columns=held)]
             claims += [Names(K.DATASET, (table,)), Links(E.HAS, table, extract, made)]

@@ -73,13 +73,16 @@ def test_a_column_that_a_job_no_longer_writes_speaks_for_what_it_was_made_from(s
     for number in range(1, 10):
         at, made = EPOCH + (number * 20 + 2) * HOUR, data(100 + number)
         names = ["id", "country"] if number < 9 else ["id", "land"]
-        columns = [{"name": name, "type": "varchar"} for name in names]
+        columns = list(names)
         claims += thing(K.DATASET_VERSION, made, at, name=f"features v{number}", columns=columns, rows=1000)
         claims += [Links(E.HAS, MADE, made, at), Links(E.DERIVED_INTO, data(number), made, at)]
     claims.append(Links(E.INPUT_TO, data(109), run(2), EPOCH + 199 * HOUR))
     tell(store, extracts(claims))
 
-    assert evidence(store, data(109)) == ["its statistics are out of line: column country is gone"]
+    assert evidence(store, data(109)) == [
+        "its statistics are out of line: column country is gone, land is new"
+    ]
     assert evidence(store, data(9)) == [
-        "statistics of what was made from it are out of line: features v9: column country is gone"
+        "statistics of what was made from it are out of line: features v9: column country is gone, "
+        "land is new"
     ]

@@ -42,7 +42,7 @@ def failing(error: str, *, before: str = "country", after: str = "country", **mo
         claims += [Links(E.PRECEDES, sha(number - 1), sha(number), at)] if number else []
     for number, column in enumerate((before, after)):
         at = EPOCH + (10 + number * 80) * HOUR
-        columns = [{"name": name, "type": "varchar"} for name in ("id", column)]
+        columns = ["id", column]
         claims += thing(K.DATASET_VERSION, data(number), at, name=f"orders v{number}", columns=columns)
         claims.append(Links(E.HAS, GROUP, data(number), at))
         packages = {"numpy": f"{number + 1}.0.0", "pandas": "2.1.0"}
