@@ -119,13 +119,13 @@ def implicated(
     # What serves a model is mostly called like the model.
     name = deployment if deployment is not None else model
     of_pod = list(places_of(pod or ""))
-    which = next((each for each in (revision, version, *(hash for _, hash in of_pod)) if each), None)
+    which = [each for each in (revision, version, *(hash for _, hash in of_pod)) if each]
     names = dict.fromkeys(filter(None, (name, *(owner for owner, _ in of_pod))))
     where = None if environment is None else environments.get(environment, environment)
     return [
         claim
         for each in names
-        for claim in blamed(incident, name=each, environment=where, at=at, revision=which)
+        for claim in blamed(incident, name=each, environment=where, at=at, revisions=which)
     ]
 
 

@@ -102,13 +102,14 @@ def cleared(*, environment: str, name: str, at: Micros) -> list[Claim]:
 
 
 def blamed(
-    incident: str, *, name: str, environment: str | None, at: Micros, revision: str | None = None
+    incident: str, *, name: str, environment: str | None, at: Micros, revisions: Sequence[str] = ()
 ) -> list[Claim]:
     """An incident that began ``at`` names a place; it is joined to what stood there then. Without an
-    environment it is joined only where that name stood in exactly one then. With a ``revision`` it is joined
-    to that alone, if it stood there: the last part of its identifier, or what its pods are named by."""
+    environment it is joined only where that name stood in exactly one then. With ``revisions``
+    it is joined to these alone, if one stood there: each is the last part of an identifier, or what the names
+    of pods have behind that of the deployment."""
     key = anywhere(name) if environment is None else place(environment, name)
-    data = None if revision is None else {"revision": text(revision)}
+    data = {"revisions": sorted(map(text, revisions))} if revisions else None
     return [Keyed("blame", key, "blames", incident, None, checked(at), data=data)]
 
 

@@ -118,8 +118,10 @@ def incident(of: Incident) -> list[Claim]:
             things.append(Links(EdgeKind.IMPLICATED_IN, thing[1], of.id, of.began))
     if "deployment" in named or not things:
         name = named.get("deployment", of.home)
-        environment, revision = named.get("environment"), named.get("revision")
-        things += blamed(of.id, name=name, environment=environment, at=of.began, revision=revision)
+        revisions = [named["revision"]] if "revision" in named else []
+        things += blamed(
+            of.id, name=name, environment=named.get("environment"), at=of.began, revisions=revisions
+        )
     return [*made, *things]
 
 

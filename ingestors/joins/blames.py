@@ -47,8 +47,8 @@ class _History:
         self._read: dict[str, tuple[Micros | None, Micros | None, Reigns]] = {}
 
     def implicated(self, blame: KeyedClaim) -> list[Derived]:
-        """What stood there then: in the one place that is meant, or in none. Of several at once, the revision
-        that is named; where none of them is it, all."""
+        """What stood there then: in the one place that is meant, or in none. Of several at once, those whose
+        revision is named; where that is none, all."""
         at = blame.at or 0
         there = [(where, stood) for where, key in self._places if (stood := self._at(key, at))]
         exactly = [
@@ -75,10 +75,10 @@ class _History:
 
 
 def _is_named(stretch: Stretch, blame: KeyedClaim) -> bool:
-    """Whether it is the revision that is named: by the last part of its identifier,
-    ``environment/name@revision``, or by what the names of its pods have after that of the deployment."""
-    said = blame.data.get("revision")
-    return said is not None and said in (ref_of(stretch.own).rpartition("@")[2], stretch.own.data.get("pods"))
+    """Whether its revision is named: by the last part of its identifier, ``environment/name@revision``, or
+    by what the names of its pods have behind that of the deployment."""
+    called = {ref_of(stretch.own).rpartition("@")[2], stretch.own.data.get("pods")}
+    return not called.isdisjoint(blame.data.get("revisions", ()))
 
 
 def _within(at: Micros, low: Micros | None, high: Micros | None) -> bool:

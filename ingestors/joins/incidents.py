@@ -231,4 +231,4 @@ def _keep(known: dict[Any, Claim], claim: Claim) -> None:
             return
         known[key] = claim
     elif isinstance(claim, Keyed):
-        known[claim.rule, claim.key, claim.at, (claim.data or {}).get("revision")] = claim
+        known[claim.rule, claim.key, claim.at, *(claim.data or {}).get("revisions", ())] = claim

@@ -120,8 +120,8 @@ def incident_claims(data: Data, scope: str) -> list[Claim]:
     service = content.get("service")
     if isinstance(service, Mapping) and (is_first or said is not None):
         name = _text(service.get("id"), "subject.content.service.id")
-        which = None if custom.get("revision") is None else _text(custom["revision"], "customData.revision")
-        claims.extend(blamed(me, name=name, environment=_environment(content), at=start, revision=which))
+        which = _texts(custom.get("revision"), "customData.revision")
+        claims.extend(blamed(me, name=name, environment=_environment(content), at=start, revisions=which))
     for kind, other in things:
         if kind in _IMPLICATED:
             claims.append(Links(EdgeKind.IMPLICATED_IN, other, me, start))

@@ -75,6 +75,12 @@ def test_a_version_without_a_model_is_a_revision(fresh: Fresh) -> None:
     in_each_order(fresh, {"prod/churn@1": 0.9}, *CANARY, opened(*labelled(service="churn", version="1")))
 
 
+def test_a_version_that_is_no_revision_does_not_hide_one(fresh: Fresh) -> None:
+    alert = opened(*labelled(service="churn", version="2.3.1", revision="2"))
+
+    in_each_order(fresh, {"prod/churn@2": 0.1}, *CANARY, alert)
+
+
 def test_a_revision_that_did_not_stand_there_says_nothing(fresh: Fresh) -> None:
     alert = opened(*labelled(service="churn", env="prod", revision="7f5d8c"))
     early = opened(*labelled(15, service="churn", env="prod", revision="2"))
