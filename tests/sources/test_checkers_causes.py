@@ -42,7 +42,7 @@ def test_the_column_that_drifted_where_the_model_serves_names_the_data(
             data(10 + number): ("lake/users", ("a", "b")),
         }
         for extract, (table, names) in read.items():
-            columns = [{"name": name, "type": "double"} for name in ("id", names[number - 1])]
+            columns = ["id", names[number - 1]]
             claims += thing(K.DATASET_VERSION, extract, at - 4 * HOUR, name=table, columns=columns)
             claims += [Names(K.DATASET, (f"dataset={table}",)), Links(E.HAS, f"dataset={table}", extract, at)]
             claims.append(Links(E.INPUT_TO, extract, run(number), at - 2 * HOUR))
